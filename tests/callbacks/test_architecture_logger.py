@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from lit_metanas.callbacks import ArchitectureLogger
@@ -40,18 +40,8 @@ def test_a_resumed_training_goes_on_with_the_history(fit, drifting, tmp_path):
 
 
 def test_a_module_that_does_not_search_is_named(fit):
-    class Plain(LightningModule):
-        def training_step(self, batch, batch_idx):
-            return None
-
-        def validation_step(self, batch, batch_idx):
-            return None
-
-        def configure_optimizers(self):
-            return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-
-    with pytest.raises(ValueError, match="ArchitectureLogger observes a search, but Plain has no space"):
-        fit(Plain(), [ArchitectureLogger()])
+    with pytest.raises(ValueError, match="ArchitectureLogger observes a search, but BoringModel has no space"):
+        fit(BoringModel(), [ArchitectureLogger()])
 
 
 def test_negative_picture_interval_is_refused():

@@ -83,18 +83,6 @@ def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind
             assert torch.isfinite(objective.loss(scores, targets, label_smoothing=recipe.label_smoothing))
 
 
-def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: Path, tmp_path: Path) -> None:
-    write_sounds(tmp_path / "sounds")
-    for label in ("poem", "song"):
-        (tmp_path / "written" / label).mkdir(parents=True)
-        for number in range(5):
-            (tmp_path / "written" / label / f"{number}.txt").write_text(f"the {label} {number}")
-    lines = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
-    (tmp_path / "sizes.csv").write_text("\n".join(["height,rest,size", *lines]))
-    given = (images, str(tmp_path / "sounds"), tmp_path / "written", tmp_path / "sizes.csv")
-    assert [kind_of(read_given(path)).name for path in given] == ["images", "sounds", "texts", "rows"]
-
-
 def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:
     names = write_sounds(tmp_path / "said", words=1, each=10)
     for name in names:
@@ -163,6 +151,7 @@ def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) 
             for place in range(number):
                 (tmp_path / "written" / part / label / f"{place}.txt").write_text(f"{part} {label} {place}")
     task = read_given(tmp_path / "written")
+    assert kind_of(task).name == "texts"
     assert (task.classes, len(task.train), len(task.test)) == (("poem", "song"), 10, 4)
 
 
@@ -333,6 +322,7 @@ def test_rows_of_a_test_table_go_by_the_names_of_their_columns(tmp_path: Path) -
     (tmp_path / "train.csv").write_text("\n".join(["height,rest,size", *lines]))
     (tmp_path / "test.csv").write_text("size,note,rest,height\nlarge,x,1,9.5\nsmall,y,2,0.5")
     task = read_given(tmp_path / "train.csv", test=tmp_path / "test.csv")
+    assert kind_of(task).name == "rows"
     assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 2)
     assert task.test.labels.tolist() == [0, 1]
     assert task.preprocessing is not None

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
 from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
 
 from lit_metanas import DARTSSearcher, Recipe, search
@@ -143,22 +143,9 @@ def test_a_newer_schema_is_named(saved, tmp_path):
         make_model(start=str(path))
 
 
-class Foreign(LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 2)
-
-    def training_step(self, batch, batch_idx):
-        return self.layer(batch).sum()
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
 def test_a_foreign_checkpoint_is_refused(tmp_path):
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                      enable_model_summary=False, max_epochs=1)  # fmt: skip
-    trainer.fit(Foreign(), torch.utils.data.DataLoader(torch.ones(4, 2)))
+    trainer = make_trainer(limit_train_batches=1, limit_val_batches=0)
+    trainer.fit(BoringModel())
     trainer.save_checkpoint(tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="was not written by MetaSearch: give one that `fit` of MetaSearch wrote"):
         resume(tmp_path / "foreign.ckpt")

@@ -12,11 +12,11 @@ import pytest
 import torch
 from lightning import pytorch
 from lightning.fabric.accelerators import CUDAAccelerator as FabricCUDA
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
+from lightning.pytorch.demos.boring_classes import BoringModel
 from meta_toys import make_data, make_model
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 import lit_metanas as lm
 from lit_metanas.training import precision
@@ -124,28 +124,11 @@ def test_a_budget_is_limit_enough() -> None:
     assert int(model.spent) >= 1e6
 
 
-class Regression(LightningModule):
-    """Ten batches an epoch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(1, 1)
-
-    def train_dataloader(self) -> DataLoader[Tensor]:
-        return DataLoader(torch.rand(10, 1))  # type: ignore[arg-type]
-
-    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        return self.layer(batch).square().mean()
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
 def test_what_nothing_ends_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^Nothing ends the training of MetaSearch: set the model's flops, or the "):
         without_limit().fit(make_model(), make_data())
-    with pytest.raises(ValueError, match=r"^Nothing ends the training of Regression: set the Trainer's max_epochs, "):
-        without_limit().fit(Regression())
+    with pytest.raises(ValueError, match=r"^Nothing ends the training of BoringModel: set the Trainer's max_epochs, "):
+        without_limit().fit(BoringModel())
 
 
 @pytest.mark.parametrize("debug", ["0", "1"])
@@ -215,5 +198,5 @@ class Stops(Callback):
 )
 def test_every_other_limit_is_lightnings(settings: dict[str, Any], steps: int) -> None:
     trainer = without_limit(**settings)
-    trainer.fit(Regression())
+    trainer.fit(BoringModel())
     assert trainer.global_step == steps
