@@ -132,6 +132,9 @@ def test_auto_and_the_classifier_give_calibrated_probabilities(tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"by a temperature of {temperature:.3g}" in card
     assert "without calibration)" in card
+    again = lm.auto((X, y), flops=(2e7, 2e7), output=tmp_path / "out", progress=False, workers=1)  # from its files
+    assert again.objective == result.objective
+    assert again.predict(X[:3]) == result.predict(X[:3])
     found = lm.load(tmp_path / "out").predict(X[:3])
     assert found[0].tolist() == pytest.approx([result.predict(X[:1])[0][str(label)] for label in range(3)], abs=1e-5)
     classifier = lm.AutoClassifier(flops=(2e7, 2e7), workers=1).fit(X, y)
