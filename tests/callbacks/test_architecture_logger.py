@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from drifting import Drifting
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers.logger import DummyLogger
 
@@ -15,7 +16,8 @@ def expected(direction: torch.Tensor, steps: int) -> list[float]:
     return [value / sum(exponents) for value in exponents]
 
 
-def test_history_file_holds_each_validation(fit, module, tmp_path):
+def test_history_file_holds_each_validation(fit, tmp_path):
+    module = Drifting()
     fit(module, [ArchitectureLogger()], epochs=3, sanity=2)
     history = ProbabilityHistory.read(tmp_path / "probabilities.json")
     assert set(history.labels) == {"kernel", "skip", "activation"}  # choices with one label are left out
@@ -27,15 +29,15 @@ def test_history_file_holds_each_validation(fit, module, tmp_path):
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_resumed_training_goes_on_with_the_history(fit, drifting, tmp_path):
+def test_a_resumed_training_goes_on_with_the_history(fit, tmp_path):
     whole = tmp_path / "whole.json"
     resumed = tmp_path / "resumed.json"
-    fit(drifting(), [ArchitectureLogger(str(whole))], epochs=4)
-    trainer = fit(drifting(), [ArchitectureLogger(str(resumed))], epochs=2)
+    fit(Drifting(), [ArchitectureLogger(str(whole))], epochs=4)
+    trainer = fit(Drifting(), [ArchitectureLogger(str(resumed))], epochs=2)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     torch.load(tmp_path / "half.ckpt", weights_only=True)  # only plain values
     resumed.unlink()
-    fit(drifting(), [ArchitectureLogger(str(resumed))], epochs=4, ckpt_path=str(tmp_path / "half.ckpt"))
+    fit(Drifting(), [ArchitectureLogger(str(resumed))], epochs=4, ckpt_path=str(tmp_path / "half.ckpt"))
     assert json.loads(resumed.read_text()) == json.loads(whole.read_text())
 
 
@@ -95,13 +97,14 @@ def test_a_history_stays_short_and_keeps_its_ends():
     assert steps == sorted(set(steps))
 
 
-def test_scalars_tell_entropy_and_gap(fit, module):
+def test_scalars_tell_entropy_and_gap(fit):
     logged = {}
 
     class Kept(DummyLogger):
         def log_metrics(self, metrics, step=None):
             logged.update(metrics)
 
+    module = Drifting()
     fit(module, [ArchitectureLogger()], logger=Kept(), epochs=1)
     shares = expected(module.direction["kernel"], 4)
     entropy = -sum(share * math.log(share) for share in shares)

@@ -95,7 +95,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     assert [trial.architecture for trial in record.trials] == [trial.architecture for trial in result.record.trials]
     for name, tensor in read_weights(folder / "weights.pt").items():
         assert torch.equal(tensor, result.network.state_dict()[name])
-    assert load(folder).classes == result.classes
+    assert load(folder).classes == chosen.classes == result.classes
 
 
 @pytest.mark.parametrize(("method", "refit"), [("queries", False), ("darts", True)])

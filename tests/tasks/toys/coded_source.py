@@ -1,12 +1,8 @@
-"""Small sources that need no rendering."""
+"""A source whose images say what they are."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
-import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from lit_metanas.tasks import Subset, TaskSource
@@ -40,30 +36,6 @@ class CodedSource(TaskSource):
         return codes.expand(-1, 3, 2, 2)
 
 
-@pytest.fixture
-def coded() -> type[CodedSource]:
-    return CodedSource
-
-
-@pytest.fixture
-def decode() -> Callable[[Tensor], list[tuple[int, ...]]]:
-    """Read (class, instance, held out) off images of a ``CodedSource``."""
-    return lambda inputs: [tuple(code) for code in (inputs[:, :, 0, 0] * 255).round().int().tolist()]
-
-
-@pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    """Six classes of five images in mixed sizes, modes and formats."""
-    generator = np.random.default_rng(0)
-    root = tmp_path / "animals"
-    for label, name in enumerate(("ant", "bee", "cat", "dog", "eel", "fox")):
-        (root / name).mkdir(parents=True)
-        for i in range(5):
-            pixels = np.full((20 + i, 31, 3), 40 * label, np.uint8) + generator.integers(0, 9, 3).astype(np.uint8)
-            image = Image.fromarray(pixels)
-            if i == 1:
-                image = image.convert("L")
-            if i == 2:
-                image = image.convert("RGBA")
-            image.save(root / name / f"{i}.png")
-    return root
+def decode(inputs: Tensor) -> list[tuple[int, ...]]:
+    """Read (class, instance, held out) off images."""
+    return [tuple(code) for code in (inputs[:, :, 0, 0] * 255).round().int().tolist()]
