@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from written_tables import write
 
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.given_data import describe_columns, read_given
 from lit_metanas.kinds.kind import kind_named, kind_of
 from lit_metanas.kinds.kind_of_path import raw_digest
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]))
-    return path
 
 
 def rows_of(number: int = 100, **columns: Any) -> list[dict[str, Any]]:
