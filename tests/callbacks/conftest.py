@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from drifting import loader
 from lightning.pytorch import Callback, LightningModule, Trainer
+from meta_toys import make_trainer
 
 
 @pytest.fixture
@@ -17,11 +18,8 @@ def fit(tmp_path: Path):
         sanity: int = 0,
         ckpt_path: str | None = None,
     ) -> Trainer:
-        trainer = Trainer(
-            max_epochs=epochs, callbacks=callbacks, logger=logger, default_root_dir=tmp_path, accelerator="cpu",
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, log_every_n_steps=1,
-            num_sanity_val_steps=sanity,
-        )  # fmt: skip
+        options = {"logger": logger, "num_sanity_val_steps": sanity, "default_root_dir": tmp_path}
+        trainer = make_trainer(max_epochs=epochs, callbacks=callbacks, **options)
         trainer.fit(module, loader(), loader(), ckpt_path=ckpt_path)
         return trainer
 

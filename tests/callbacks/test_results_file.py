@@ -3,7 +3,7 @@ from statistics import fmean, stdev
 
 import pytest
 from drifting import Drifting, loader
-from lightning.pytorch import Trainer
+from meta_toys import make_trainer
 
 from lit_metanas.callbacks import ResultsFile
 from lit_metanas.records import read_results
@@ -11,12 +11,8 @@ from lit_metanas.records import read_results
 
 def test_row_holds_what_was_measured(tmp_path):
     module = Drifting()
-    trainer = Trainer(
-        callbacks=[ResultsFile(str(tmp_path / "results.json"), method="meta-searched", config="config.yaml")],
-        logger=False, default_root_dir=tmp_path, accelerator="cpu", enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False,
-    )  # fmt: skip
-    trainer.test(module, loader(), verbose=False)
+    callback = ResultsFile(str(tmp_path / "results.json"), method="meta-searched", config="config.yaml")
+    make_trainer(callbacks=[callback], default_root_dir=tmp_path).test(module, loader(), verbose=False)
     (row,) = read_results(tmp_path / "results.json")
     values = [0.5] * 3 + [0.6] * 3 + [0.7] * 3 + [0.8] * 3
     assert row.values == pytest.approx(values)

@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from meta_toys import make_trainer
 from PIL import Image
 from sharing_toys import make_task
 from torch.utils.data import DataLoader
@@ -78,9 +78,8 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     result = searched(method)
     options = {"recipe": RECIPE, "flops": 2e6, "queries": 3, "seed": 1, "export": True, "refit": True}
     module = TargetSearch(space=SPACE, methods={method: METHODS[method]()}, directory=str(tmp_path), **options)
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
     loader = DataLoader([TASK], batch_size=None, collate_fn=lambda task: task)
-    trainer.predict(module, loader, return_predictions=False)
+    make_trainer().predict(module, loader, return_predictions=False)
     (row,) = read_results(tmp_path / "results.json")
     (chosen,) = read_architectures(tmp_path / "architectures.json")
     folder = (tmp_path / chosen.weights).parent

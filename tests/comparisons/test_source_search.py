@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Trainer
-from meta_toys import SHAPE, Patterns
+from meta_toys import SHAPE, Patterns, make_trainer
 
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators import fresh_weights
@@ -183,8 +182,7 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
         **{**options, "flops": score.cost.flops},
     )
     model.supernet.load_state_dict(inherit(fresh_weights(SPACE, SHAPE, 0), model.supernet.state_dict()))
-    silent = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    trainer = Trainer(accelerator="cpu", max_epochs=-1, limit_val_batches=0, **silent)
+    trainer = make_trainer(max_epochs=-1, limit_val_batches=0)
     augmentation = ImageAugmentation(flip=0.5, zoom=0.5, colour=0.4)
     trainer.fit(model, EpisodeDataModule(Patterns(), **{**DATA, "query": 2}, augmentation=augmentation))
     trained = {name: parameter for name, parameter in model.supernet.named_parameters() if name in score.weights}

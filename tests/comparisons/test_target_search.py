@@ -24,9 +24,7 @@ from lit_metanas.training import Child, Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 RECIPE = Recipe(epochs=3, batch_size=8)
-QUIET = {
-    "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False, "enable_checkpointing": False,
-}  # fmt: skip
+QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
 TASKS = [replace(make_task(each=6, seed=seed), id=f"glyphs/{seed}", classes=("a", "b", "c")) for seed in (0, 1)]
 
 

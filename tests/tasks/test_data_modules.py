@@ -7,6 +7,7 @@ import pytest
 import torch
 from coded_source import CodedSource
 from lightning.pytorch import Callback, LightningModule, Trainer
+from meta_toys import make_trainer
 
 from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
 
@@ -51,10 +52,7 @@ class Saver(Callback):
 
 
 def trainer(tmp_path, **more) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    return Trainer(
-        **({"enable_checkpointing": False, "num_sanity_val_steps": 0} | quiet | more), default_root_dir=tmp_path
-    )
+    return make_trainer(default_root_dir=tmp_path, **more)
 
 
 def data(**more) -> EpisodeDataModule:

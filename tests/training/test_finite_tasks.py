@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Callback
-from meta_toys import fit, make_data, make_model, state_of
+from meta_toys import adapting, fit, make_data, make_model, state_of
 from ranks import run_ranks
 
-from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, LinearHead, PrototypeLoss
+from lit_metanas.meta import FOMAML, MAML, PrototypeLoss
 from lit_metanas.records.record import FailedWorkError
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
 from lit_metanas.tasks import draw_episode
@@ -20,18 +20,8 @@ from lit_metanas.training import MetaSearch
 METHODS = {
     "prototypes": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
     "sampled": dict,
-    "maml": lambda: {
-        "meta_gradient": MAML(),
-        "relaxation": Softmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=1),
-    },
-    "vmap": lambda: {
-        "meta_gradient": FOMAML(task_map="vmap"),
-        "relaxation": Softmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=1),
-    },
+    "maml": lambda: adapting(MAML()),
+    "vmap": lambda: adapting(FOMAML(task_map="vmap")),
 }
 
 

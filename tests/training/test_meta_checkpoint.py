@@ -5,13 +5,12 @@ import pickle
 import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
-from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
+from meta_toys import SHAPE, SPACE, adapting, fit, make_data, make_model, make_trainer
 
 from lit_metanas import DARTSSearcher, Recipe, search
 from lit_metanas.inputs import SeriesShape, TokenShape
-from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead
+from lit_metanas.meta import LinearHead
 from lit_metanas.records import Cost
-from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import LayeredSpace, SequenceSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, write_meta_checkpoint
@@ -66,14 +65,7 @@ def test_parameters_are_cut_to_a_restricted_space(saved):
 
 def test_a_linear_head_is_cut_with_the_features(tmp_path):
     large, small = (LayeredSpace(widths=widths, depths=(2,)) for widths in ((4, 8), (4,)))
-    model = make_model(
-        space=large,
-        head=LinearHead(way=2),
-        meta_gradient=FOMAML(),
-        relaxation=Softmax(),
-        inner_loop=JointInnerLoop(steps=1),
-        shape=SHAPE,
-    )
+    model = make_model(space=large, **adapting(head=LinearHead(way=2)))
     trainer, _ = fit(model, make_data(way=2))
     trainer.save_checkpoint(tmp_path / "end.ckpt")
     features = small.supernet(SHAPE).features
@@ -111,15 +103,7 @@ OTHER = LayeredSpace(kernels=(5,), depths=(2,), widths=(4, 6), pools=("max",), d
         ({"shape": (3, 8, 8)}, r"is for images of shape \(3, 8, 8\), and the data module has images of shape \(1"),
         ({"space": OTHER}, "another search space: for 'layer1.kernel' the model has 5, the checkpoint only 1, 3"),
         ({"architecture": {"layer1.kernel": "3"}}, "search space is larger than the model's: give .* model's start"),
-        (
-            {
-                "head": LinearHead(way=3),
-                "meta_gradient": FOMAML(),
-                "relaxation": Softmax(),
-                "inner_loop": JointInnerLoop(steps=1),
-            },
-            "another head than the model",
-        ),
+        (adapting(), "another head than the model"),
     ],
 )
 def test_other_models_are_refused(options, sentence, saved):

@@ -4,18 +4,17 @@ import math
 
 import pytest
 import torch
-from meta_toys import SHAPE, fit, make_data, make_model
+from meta_toys import SHAPE, adapting, fit, make_data, make_model
 
 from lit_metanas.meta import (
     MAML,
     TNAS,
     AlternatingInnerLoop,
-    JointInnerLoop,
     MetaNAS,
     PrototypeLinearHead,
     PrototypeLoss,
 )
-from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, SampledChild, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Derived, Softmax
 from lit_metanas.spaces import DARTSCell, ENASMacro, MetaNASCell, NASBench201, one_hot
 
 SPACES = {"darts": DARTSCell(channels=2, cells=2), "metanas": MetaNASCell(channels=2, cells=2)}
@@ -23,21 +22,14 @@ SPACES["enas"] = ENASMacro(layers=4, channels=4)
 SPACES["nas-bench-201"] = NASBench201(channels=4, cells=1, merge_isomorphs=False)
 
 
-def inner(meta_gradient, relaxation=None, inner_loop=None):
-    return {
-        "meta_gradient": meta_gradient,
-        "relaxation": relaxation or Softmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": inner_loop or JointInnerLoop(steps=1),
-    }
-
-
+PROTOTYPES = {"head": PrototypeLinearHead()}
 METHODS = {
     "softmax": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": Softmax()},
-    "sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild()},
-    "maml": lambda: inner(MAML()),
-    "tnas": lambda: inner(TNAS()),
-    "meta_nas": lambda: inner(MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=1)),
+    "maml": lambda: adapting(MAML(), **PROTOTYPES),
+    "tnas": lambda: adapting(TNAS(), **PROTOTYPES),
+    "meta_nas": lambda: adapting(
+        MetaNAS(), relaxation=AnnealedSoftmax(), inner_loop=AlternatingInnerLoop(steps=1), **PROTOTYPES
+    ),
 }
 
 

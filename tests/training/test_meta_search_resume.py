@@ -6,9 +6,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
-from meta_toys import fit, make_data, make_model, make_trainer, state_of
+from meta_toys import adapting, fit, make_data, make_model, make_trainer, state_of
 
-from lit_metanas.meta import MAML, JointInnerLoop, LinearHead
+from lit_metanas.meta import MAML, LinearHead
 from lit_metanas.relaxations import GumbelSoftmax
 from lit_metanas.training import ArchitectureSchedule, Preemption
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
@@ -17,14 +17,7 @@ from lit_metanas.training.meta_search.meta_search import default_weight_optimize
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 METHODS = {
     "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
-    "maml": lambda: {
-        "shape": None,
-        "meta_gradient": MAML(),
-        "relaxation": GumbelSoftmax(),
-        "head": LinearHead(),
-        "inner_loop": JointInnerLoop(steps=1),
-        "gradient_clip": 1.0,
-    },
+    "maml": lambda: adapting(MAML(), shape=None, relaxation=GumbelSoftmax(), head=LinearHead(), gradient_clip=1.0),
 }
 
 

@@ -4,17 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
+from meta_toys import SHAPE, SPACE, adapting, fit, make_data, make_model, make_trainer
 from torch import Tensor
 
 import lit_metanas as lm
 
-LINEAR = {
-    "meta_gradient": lm.meta.FOMAML(),
-    "relaxation": lm.relaxations.Softmax(),
-    "inner_loop": lm.meta.JointInnerLoop(steps=1),
-}
-HEADS = {"prototypes": lambda: {}, "linear": lambda: {**LINEAR, "head": lm.meta.LinearHead(), "batch_norm": "support"}}
+HEADS = {"prototypes": lambda: {}, "linear": lambda: adapting(head=lm.meta.LinearHead(), batch_norm="support")}
 
 
 def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
@@ -85,4 +80,4 @@ def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="MetaSearch does not know the shape of its inputs: give it as 'shape', or a"):
         make_trainer().fit(make_model(shape=None), loader, loader)
     with pytest.raises(ValueError, match="LinearHead does not know the number of classes: give it as 'way'"):
-        make_model(**LINEAR, head=lm.meta.LinearHead())
+        make_model(**adapting(head=lm.meta.LinearHead()))

@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.meta import PrototypeLoss
-from lit_metanas.relaxations import SampledChild
+from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, MetaGradient, PrototypeLoss
+from lit_metanas.relaxations import SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource
 from lit_metanas.tasks.source import SUBSETS
@@ -64,6 +64,12 @@ def make_model(*, weights_seed: int = 0, **options: Any) -> MetaSearch:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights_seed)
         return MetaSearch(**options)
+
+
+def adapting(meta_gradient: MetaGradient | None = None, **options: Any) -> dict[str, Any]:
+    """Options of a model that adapts weights, logits and a linear head to each task, in one step unless told."""
+    given = {"meta_gradient": meta_gradient or FOMAML(), "relaxation": Softmax(), "inner_loop": JointInnerLoop(steps=1)}
+    return {**given, "head": LinearHead(way=3), **options}
 
 
 def make_data(**options: Any) -> EpisodeDataModule:
