@@ -73,7 +73,7 @@ def test_a_kind_that_a_package_offers_claims_its_files_though_no_table_is_in_the
     assert read_given(own).classes == ("ring", "star")
 
 
-def test_the_kind_that_a_user_names_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+def test_the_kind_that_a_user_names_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = lm.task_from_arrays(np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
     monkeypatch.setattr(Graphs, "holds", lambda self, task: True)
     monkeypatch.setattr(Graphs, "preprocessings", lambda self, task, source: dict.fromkeys("ab", rows.shape))

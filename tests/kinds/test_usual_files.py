@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.utils import Bunch
 from written_tables import Frame
 
 import lit_metanas as lm
@@ -176,14 +177,6 @@ def test_files_that_a_table_names_without_their_ending(tmp_path: Path) -> None:
 
 WORDS = ["one day", "two days", "three men", "four dogs", "five cats"] * 4
 LETTERS = ["a", "b"] * 10
-
-
-class Bunch(dict[str, Any]):
-    """A data set of scikit-learn, as far as it is asked for anything."""
-
-    @property
-    def target(self) -> Any:
-        return self["target"]
 
 
 AGES = {"age": [float(n) for n in range(20)], "town": ["Oslo", "Rome"] * 10, "label": LETTERS}

@@ -253,7 +253,7 @@ def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
         lm.TableTask("table.csv", preprocessing=lm.kinds.Columns(("a", "z")))
 
 
-def test_a_line_of_json_may_leave_columns_out(capsys):
+def test_a_line_of_json_may_leave_columns_out():
     rows = [dict(zip("abc", row, strict=True), label=label) for row, label in zip(X.tolist(), Y, strict=True)]
     for place, name in ((0, "b"), (0, "label"), (7, "a")):
         short = [

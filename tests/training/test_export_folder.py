@@ -100,7 +100,7 @@ def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(t
     assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 145
 
 
-def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_classifies_texts_as_the_package_does() -> None:
     made = JoinedTokens(WORDS, CHARACTERS)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
@@ -128,7 +128,7 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
         assert numbered_tokens(texts, plain) == expected.tolist()
 
 
-def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_writes_texts_as_the_package_does() -> None:
     encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
     goal = lm.Translation(WORDS)
@@ -168,7 +168,7 @@ def write_wave(file: str, rate: int, width: int, channels: int, samples: int) ->
         opened.writeframes(parts.astype(np.uint8).tobytes())
 
 
-def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_classifies_sounds_as_the_package_does() -> None:
     made = lm.kinds.LogMel(steps=60)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
@@ -203,7 +203,7 @@ def test_the_script_hears_sounds_as_the_package_does(
 
 
 @pytest.mark.parametrize("arrays", [False, True])
-def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
+def test_the_script_transcribes_as_the_package_does(arrays: bool) -> None:
     made, goal = lm.kinds.LogMel(steps=30), lm.Transcription(2)
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     write_wave("x.wav", 8000, 2, 1, 2000)
@@ -236,7 +236,7 @@ y,6,-1e300,9e300
 """Its columns stand in another order, beside one of no number."""
 
 
-def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_classifies_rows_as_the_package_does() -> None:
     network = drawn(lm.default_space(COLUMNS.shape), COLUMNS.shape)
     given = {"classes": ("a", "b", "c"), "shape": COLUMNS.shape, "preprocessing": COLUMNS}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
@@ -303,7 +303,7 @@ def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: An
     assert len(found) == 7
 
 
-def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_scales_images_of_16_bits_as_the_package_does() -> None:
     levels = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(levels).save("grey.png")
     file = Path("grey.png")

@@ -204,7 +204,7 @@ def test_an_interrupt_leaves_no_process() -> None:
     assert active_children() == []
 
 
-def test_work_that_is_given_up_makes_room(tmp_path: Path) -> None:
+def test_work_that_is_given_up_makes_room() -> None:
     with worker_processes(2):
         endless = [submit(partial(asleep, 600.0, None)) for _ in range(3)]
         last = submit(partial(asleep, 0.0, "last"))
