@@ -1,5 +1,4 @@
 import pytest
-import torch
 from PIL import Image
 
 from lit_metanas.callbacks import figures
@@ -34,18 +33,9 @@ def boxes_overlap(figure) -> list[tuple[str, str]]:
     return [(a, b) for i, (a, x) in enumerate(boxes) for b, y in boxes[i + 1 :] if x.overlaps(y)]
 
 
-def history(labels: dict[str, list[str]], count: int = 5) -> ProbabilityHistory:
-    moments = [
-        Moment(
-            10 * i, i / count, {n: torch.softmax(i * torch.arange(len(ls)) / 4, 0).tolist() for n, ls in labels.items()}
-        )
-        for i in range(1, count + 1)
-    ]
-    return ProbabilityHistory(labels, moments)
-
-
 def test_heat_map_draws_a_single_moment():
-    assert draw_probabilities(history({"kernel": ["3", "5"]}, count=1)).axes
+    history = ProbabilityHistory({"kernel": ["3", "5"]}, [Moment(10, 1.0, {"kernel": [0.4, 0.6]})])
+    assert draw_probabilities(history).axes
 
 
 def test_natural_order():

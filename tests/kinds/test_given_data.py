@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from kind_data import questions
 from PIL import Image
 from spoken_files import write_sounds
 from torch.utils.data import TensorDataset
@@ -34,17 +34,6 @@ SPACES = {
     "pairs": "encoder_decoder_small.yaml",
     "questions": "sequence_spans.yaml",
 }
-
-
-def squad(file: Path) -> None:
-    def paragraph(name: str, place: str) -> dict[str, object]:
-        answer = {"text": place, "answer_start": len(name) + 10}
-        asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
-        return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
-
-    places = {"Ada": "Rome", "Tom": "Oslo", "Eve": "Bonn", "Max": "Bern", "Lea": "Wien"}
-    told = [paragraph(*pair) for pair in places.items()]
-    file.write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
 
 
 @pytest.mark.parametrize("kind", BUILT_IN)
@@ -102,8 +91,7 @@ def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, 
     pairs.write_text("\n".join(["source\ttarget", *(f"{n}\t{n + 1}" for n in range(30))]))
     labels = tmp_path / "labels.tsv"
     labels.write_text("\n".join(["text\ttarget", *(f"text {n}\t{n % 2}" for n in range(30))]))
-    squad(tmp_path / "asked.json")
-    found = [kind_of(read_given(path)).name for path in (texts, pairs, labels, tmp_path / "asked.json")]
+    found = [kind_of(read_given(path)).name for path in (texts, pairs, labels, questions(tmp_path))]
     assert found == ["texts", "pairs", "texts", "questions"]
     assert isinstance(read_given(labels, kind="pairs").goal, lm.Translation)
 
@@ -155,20 +143,10 @@ def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) 
     assert (task.classes, len(task.train), len(task.test)) == (("poem", "song"), 10, 4)
 
 
-def copied_images(root: Path) -> Path:
-    """Twice each of 15 images of noise of two classes."""
-    generator = np.random.default_rng(0)
-    for name in ("bright", "dark"):
-        (root / name).mkdir(parents=True)
-        for number in range(15):
-            pixels = Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-            for copy in ("", "copy_of_"):
-                pixels.save(root / name / f"{copy}{number}.png")
-    return root
-
-
-def test_copies_are_reported_if_a_test_part_is_drawn(tmp_path: Path) -> None:
-    task = read_given(copied_images(tmp_path / "given"))
+def test_copies_are_reported_if_a_test_part_is_drawn(images: Path) -> None:
+    for file in sorted(images.glob("*/*.png")):
+        shutil.copy(file, file.with_name(f"copy_of_{file.name}"))
+    task = read_given(images)
     known = {row.numpy().tobytes() for part in (task.train, task.val) if part is not None for row in part.inputs}
     copies = sum(row.numpy().tobytes() in known for row in task.test.inputs)
     assert copies
@@ -373,11 +351,10 @@ def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
 
 
 def test_groups_that_do_not_suit_what_was_given(images: Path, tmp_path: Path) -> None:
-    squad(tmp_path / "asked.json")
     given: list[tuple[Any, Any, str]] = [
         (read_given(images), "folder", "A task is divided already"),
         (images, [1, 2], "'group' must be the name of a column, 'folder' or a regular expression"),
-        (tmp_path / "asked.json", "title", "Questions are divided by their passages"),
+        (questions(tmp_path), "title", "Questions are divided by their passages"),
     ]
     for data, group, sentence in given:
         with pytest.raises(ValueError, match=sentence):

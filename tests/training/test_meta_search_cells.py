@@ -67,7 +67,8 @@ def test_statistics_of_a_larger_space_that_derives_the_same_are_taken_over(tmp_p
     model = make_model(space=space, **METHODS["softmax"]())
     trainer, _ = fit(model, make_data(steps_per_epoch=2, val_episodes=1))
     trainer.save_checkpoint(tmp_path / "large.ckpt")
-    largest = space.canonical({c.name: c.labels[int(row.argmax())] for c, row in logit_rows(model)})
+    tree = model.logits.tree()
+    largest = space.canonical({c.name: c.labels[int(tree[c.name].argmax())] for c in space.choices})
     assert largest != model.architecture()  # "none" is in the way, and the pairs of inputs are not weighed
     small = make_model(space=space, architecture=model.architecture().to_json(), start=str(tmp_path / "large.ckpt"))
     assert small.architecture() == model.architecture()
@@ -75,11 +76,6 @@ def test_statistics_of_a_larger_space_that_derives_the_same_are_taken_over(tmp_p
     assert all(torch.equal(small.statistics.values[name], value) for name, value in model.statistics.values.items())
     other = make_model(space=space, architecture=largest.to_json(), start=str(tmp_path / "large.ckpt"))
     assert other.statistics.values == {}
-
-
-def logit_rows(model):
-    tree = model.logits.tree()
-    return [(choice, tree[choice.name]) for choice in model.space.choices]
 
 
 def test_derived_relaxation_is_the_derived_architecture():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
-from meta_toys import adapting, fit, make_data, make_model, make_trainer, state_of
+from meta_toys import adapting, assert_same, fit, make_data, make_model, make_trainer, state_of
 
 from lit_metanas.meta import MAML, LinearHead
 from lit_metanas.relaxations import GumbelSoftmax
@@ -19,12 +19,6 @@ METHODS = {
     "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
     "maml": lambda: adapting(MAML(), shape=None, relaxation=GumbelSoftmax(), head=LinearHead(), gradient_clip=1.0),
 }
-
-
-def assert_same(one, other):
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert torch.equal(value, other[name]), name
 
 
 class AtEpochEnds(Callback):

@@ -4,17 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from meta_toys import SHAPE, SPACE, adapting, fit, make_data, make_model, make_trainer
-from torch import Tensor
+from meta_toys import SHAPE, SPACE, adapting, assert_same, fit, make_data, make_model, make_trainer
 
 import lit_metanas as lm
 
 HEADS = {"prototypes": lambda: {}, "linear": lambda: adapting(head=lm.meta.LinearHead(), batch_norm="support")}
-
-
-def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-    assert list(one) == list(other)
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 @pytest.mark.parametrize(("head", "precision"), [("prototypes", "64-true"), ("linear", "32-true")])

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from sharing_toys import make_task
 from torch import Tensor
 
 import lit_metanas as lm
@@ -28,11 +29,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def task() -> lm.Task:
-    """Two patterns in noise."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(60) % 2
-    images = torch.rand(2, 8, 8, generator=generator)[labels] + torch.rand(60, 8, 8, generator=generator)
-    return lm.task_from_arrays(images / 2, labels)
+    return make_task(way=2, each=18)
 
 
 @pytest.fixture

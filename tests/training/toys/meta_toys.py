@@ -112,3 +112,10 @@ def state_of(model: MetaSearch) -> dict[str, Tensor]:
         for number, group in enumerate(optimizer.param_groups):
             tensors[f"optimizer {place} group {number} lr"] = torch.tensor(group["lr"], dtype=torch.float64)
     return {name: value.detach().clone() for name, value in tensors.items()}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    """Names in the same order, and equal tensors."""
+    assert list(one) == list(other)
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
