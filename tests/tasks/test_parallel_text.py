@@ -127,7 +127,6 @@ def test_vocabularies_are_those_of_what_is_learned_from(write):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("", "has no rows"),
         ("source\ttarget\na\tb\n\tc\n", "There is no source at line 3"),
         ("source\ttarget\na\tb\nc\t \n", "There is no target at line 3"),
         ("source\ttarget\na\tb\nc\td\n", "has 2 examples, too few for a train, val and test part"),

@@ -93,8 +93,6 @@ def test_columns_are_named_where_they_cannot_be_found(write):
     ("content", "told"),
     [
         (b"", r"has no rows: give a line with the names"),
-        (b"text,label\na,x\nb,x\n", r"All texts have the label 'x': give two or more classes"),
-        (b"text,label\na,x\n\x81,y\n", r"is not UTF-8 in line 3: save it in that encoding"),
         (b"text,label\na,b,x\n", r"Line 2 of '.*' has 3 values for 2 columns: fix it, or put quotes"),
         (b'text,label\n"a,x\nb,y\n', r"is damaged at line 3 \(unexpected end of data\): fix its quotes"),
         (b"text,label\na,x\n ,y\n", r"There is no text at line 3 of '.*': fill it in, or leave this one out"),

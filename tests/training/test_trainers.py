@@ -80,8 +80,6 @@ def test_auto_is_the_precision_that_the_device_has_units_for(
     assert lm.Trainer(**QUIET).precision == "32-true"
     assert lm.Trainer(precision="bf16-mixed", **QUIET).precision == "bf16-mixed"
     assert lm.Trainer(precision=64, **QUIET).precision == "64-true"
-    with pytest.raises(ValueError, match="Precision 'half' is invalid"):
-        lm.Trainer(precision="half", **QUIET)
 
 
 def test_a_training_in_bf16_is_resumed_bit_for_bit_and_in_another_precision_with_a_word(tmp_path: Path) -> None:
