@@ -130,8 +130,8 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
 
 def test_the_script_writes_texts_as_the_package_does() -> None:
     encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
-    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
-    goal = lm.Translation(WORDS)
+    goal = lm.Translation(lm.kinds.Words(steps=2, least=1).fitted(TEXTS))
+    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=3)
     network = drawn(space, WORDS.shape, goal.outputs, noise=0.5)
     given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
@@ -166,18 +166,6 @@ def write_wave(file: str, rate: int, width: int, channels: int, samples: int) ->
     with wave.open(file, "wb") as opened:
         opened.setparams((channels, width, rate, 0, "NONE", ""))
         opened.writeframes(parts.astype(np.uint8).tobytes())
-
-
-def test_the_script_classifies_sounds_as_the_package_does() -> None:
-    made = lm.kinds.LogMel(steps=60)
-    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
-    classes = ("a", "b", "c")
-    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
-    for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
-        write_wave(name, rate, width, channels, rate // 2)
-    expected = lm.load("out").predict(["one.wav", "two.wav", "three.wav"])
-    for found in answers("one.wav", "two.wav", "three.wav"):
-        agree(found, expected, within=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +241,8 @@ def test_the_script_predicts_numbers_as_the_package_does() -> None:
     """By the function that answers for every kind of data."""
     goal = lm.Regression((2000.0, 5.0), (300.0, 2.0), (40.0, 1.5))
     given = {"classes": ("weight", "age"), "shape": (3, 12, 10), "objective": goal}
-    lm.export_child(drawn(lm.default_space((3, 12, 10)), (3, 12, 10), 2), "out", architecture={}, **given)
+    network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), (3, 12, 10), 2)
+    lm.export_child(network, "out", architecture={}, **given)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("x.png")
     exported = lm.load("out")
     expected = [exported.objective.columns(row, exported.classes) for row in exported.predict(["x.png"]).tolist()]

@@ -332,7 +332,7 @@ def test_a_description_of_another_network_is_refused(wrong: Document, copied: Pa
 
 
 def test_tokens_that_a_network_does_not_know_are_told() -> None:
-    space = SequenceSpace(operations=("gru",), activations=("ReLU",), depths=(1,), widths=(8,), readouts=("mean",))
+    space = SequenceSpace(operations=("conv_3",), activations=("ReLU",), depths=(1,), widths=(8,), readouts=("mean",))
     network = read_program(exported_bytes(space, TokenShape(13, 11)))
     network.check(TokenShape(13, 11), 3)
     with pytest.raises(ValueError, match=r"^There is a token 13, and the network knows 0 to 12: use the preproc"):

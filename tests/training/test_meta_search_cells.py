@@ -65,7 +65,7 @@ def test_two_steps(name, method):
 def test_statistics_of_a_larger_space_that_derives_the_same_are_taken_over(tmp_path):
     space = SPACES["darts"]
     model = make_model(space=space, **METHODS["softmax"]())
-    trainer, _ = fit(model, make_data(steps_per_epoch=2, val_episodes=1))
+    trainer, _ = fit(model, make_data(steps_per_epoch=1, val_episodes=1))
     trainer.save_checkpoint(tmp_path / "large.ckpt")
     tree = model.logits.tree()
     largest = space.canonical({c.name: c.labels[int(tree[c.name].argmax())] for c in space.choices})

@@ -88,10 +88,10 @@ def test_a_search_does_not_depend_on_the_number_of_workers(
     task: lm.Task, space: lm.LayeredSpace, method: lm.Searcher
 ) -> None:
     given: dict[str, Any] = {"flops": 4e7, "recipe": lm.Recipe(epochs=6), "progress": False}
-    one, *others = (lm.search(task, space, method=method, workers=number, **given) for number in (1, 2, 3))
+    one, other = (lm.search(task, space, method=method, workers=number, **given) for number in (1, 3))
     assert len(one.record.trials) > 5
-    assert all(same(one, other) for other in others)
-    assert all(trial.cost.seconds > 0 for trial in others[0].record.trials)
+    assert same(one, other)
+    assert all(trial.cost.seconds > 0 for trial in other.record.trials)
     assert active_children() == []
 
 
