@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kind_data import questions
+from kind_data import questions, transcripts
 from PIL import Image
 from spoken_files import write_sounds
 from torch.utils.data import TensorDataset
@@ -73,15 +73,11 @@ def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind
 
 
 def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:
-    names = write_sounds(tmp_path / "said", words=1, each=10)
-    for name in names:
-        (tmp_path / "said" / name).rename(tmp_path / "said" / Path(name).name)
-    (tmp_path / "said" / "word0").rmdir()
-    files = sorted(path.name for path in (tmp_path / "said").glob("*.wav"))
-    table = tmp_path / "said" / "table.csv"
+    said = transcripts(tmp_path)
     for column, kind in (("transcript", "transcripts"), ("label", "sounds")):
-        table.write_text("\n".join([f"file,{column}", *(f"{name},say {n % 2}" for n, name in enumerate(files))]))
-        task = read_given(tmp_path / "said")
+        rows = [f"file,{column}", *(f"{number}.wav,say {number % 2}" for number in range(20))]
+        (said / "said.csv").write_text("\n".join(rows))
+        task = read_given(said)
         assert kind_of(task).name == kind
         assert isinstance(task.goal, lm.Transcription if kind == "transcripts" else lm.Classification)
 

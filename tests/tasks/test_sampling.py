@@ -98,15 +98,8 @@ def test_task_parts_are_disjoint_and_test_is_held_out_where_it_can_be(reserved):
 
 
 def test_floats_of_a_source_stay_as_they_are_unless_they_run_to_255():
-    class Floats(lm.TaskSource):
-        shape = (1, 4, 4)
+    class Floats(CodedSource):
         brightness = 1.0
-
-        def classes(self, subset):
-            return ("a", "b")
-
-        def instances(self, subset, class_index, held_out=False):
-            return 0 if held_out else 10
 
         def inputs(self, subset, class_index, instances, held_out=False):
             return torch.full((len(instances), *self.shape), self.brightness)
@@ -114,7 +107,7 @@ def test_floats_of_a_source_stay_as_they_are_unless_they_run_to_255():
     source = Floats()
     assert bool((lm.draw_task(source, way=2, train=2, val=2, test=2).train.inputs == 1).all())
     source.brightness = 255.0
-    with pytest.raises(ValueError, match=r"^A source has images with values up to 255: divide them by 255\.$"):
+    with pytest.raises(ValueError, match=r"images with values up to 255: divide them by 255\.$"):
         lm.draw_task(source, way=2, train=2, val=2, test=2)
 
 
