@@ -206,6 +206,9 @@ def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) ->
     given = str(tmp_path / "table.csv") if table else None
     task = lm.AudioFolderTask(str(tmp_path), given, features=features, group=group)[0]
     check_apart(parts_of(task, lambda one: int(one[-1].sum()) // 12), 5)
+    if table:
+        said = lm.TranscriptTask(str(tmp_path), given, "label", group="person")[0]
+        check_apart([{int(one[-1].sum()) for one in part.inputs} for part in (said.train, said.val, said.test)], 5)
 
 
 def test_texts_of_an_author_are_in_one_part(tmp_path: Path) -> None:
