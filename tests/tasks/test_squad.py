@@ -125,7 +125,7 @@ def test_a_network_marks_answers_of_new_passages(tmp_path):
         operations=("gru",), activations=("ReLU",), dropouts=(0.0,), depths=(1,), widths=(32,), readouts=("each",)
     )
     result = lm.search(
-        task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=10, batch_size=16), progress=False
+        task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=15, batch_size=16), progress=False
     )
     assert result.metric == "span F1"
     asked = collection.questions("test")
