@@ -42,6 +42,7 @@ def test_weights_are_those_of_scikit_learn():
     task, _ = balanced_task(imbalanced(), None)
     expected = compute_sample_weight("balanced", task.train.labels.numpy())
     assert task.train.weights.numpy() == pytest.approx(expected)
+    lm.tasks.check_task(task)
     joined = join_parts(task.train, lm.Split(task.test.inputs, task.test.labels)).weights
     assert joined.tolist() == [*task.train.weights.tolist(), *[1.0] * len(task.test)]
     assert balanced_task(imbalanced(), None, None)[0].train.weights is None
