@@ -88,11 +88,8 @@ def test_a_history_stays_short_and_keeps_its_ends():
         history.add(Moment(step, step / 10_000, {"a": [0.5, 0.5]}))
         assert history.moments[0].step == 1
         assert history.moments[-1].step == step
-        assert (
-            len(history.moments) == step
-            if step <= MOST_MOMENTS
-            else MOST_MOMENTS / 2 <= len(history.moments) <= MOST_MOMENTS
-        )
+        least = step if step <= MOST_MOMENTS else MOST_MOMENTS / 2
+        assert least <= len(history.moments) <= min(step, MOST_MOMENTS)
     steps = [moment.step for moment in history.moments]
     assert steps == sorted(set(steps))
 

@@ -52,13 +52,8 @@ def test_what_was_spent_is_charged_and_no_more_than_foretold(steps, expected):
 
 
 def search(directory, **options):
-    return SourceSearch(
-        space=SPACE,
-        searcher=SuccessiveHalving(candidates=2, rungs=(0.5, 0.5)),
-        flops=1e6,
-        directory=str(directory),
-        **options,
-    )
+    searcher = SuccessiveHalving(candidates=2, rungs=(0.5, 0.5))
+    return SourceSearch(space=SPACE, searcher=searcher, flops=1e6, directory=str(directory), **options)
 
 
 def end_state(folder):

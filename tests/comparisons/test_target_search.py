@@ -61,15 +61,8 @@ def methods():
 
 
 def run(directory, searchers=None, inference_mode=True, tasks=None, **options):
-    module = TargetSearch(
-        space=options.pop("space", SPACE),
-        methods=searchers or methods(),
-        recipe=options.pop("recipe", RECIPE),
-        flops=options.pop("flops", 2e6),
-        seed=options.pop("seed", 1),
-        directory=str(directory),
-        **options,
-    )
+    given = {"space": SPACE, "recipe": RECIPE, "flops": 2e6, "seed": 1, **options}
+    module = TargetSearch(methods=searchers or methods(), directory=str(directory), **given)
     loader = DataLoader(tasks or TASKS, batch_size=None, collate_fn=lambda task: task)
     scores = Trainer(**QUIET, inference_mode=inference_mode).predict(module, loader)
     if inference_mode:

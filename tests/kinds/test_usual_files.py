@@ -141,9 +141,7 @@ def test_folders_of_parts(tmp_path: Path) -> None:
     assert len(read_given(tmp_path).test) == 4
     pictures(tmp_path / "Validation", 2)
     assert len(read_given(tmp_path).test) == 4
-    assert {*read_given(tmp_path).test_names} == {
-        str(file) for file in (tmp_path / "Validation").glob("*/*.png")
-    }  # fmt: skip
+    assert {*read_given(tmp_path).test_names} == {*map(str, (tmp_path / "Validation").glob("*/*.png"))}
     pictures(tmp_path / "test", 3)
     with pytest.warns(UserWarning, match="examples to choose by are drawn from 'train', not 'Validation'"):
         assert len(read_given(tmp_path).test) == 6

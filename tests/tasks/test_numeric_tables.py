@@ -195,11 +195,8 @@ def test_raw_rows_are_predicted_by_result_export_and_command(capsys):
     assert result.test_accuracy > 0.8
     found = result.predict(X)
     assert np.mean([next(iter(each)) == label for each, label in zip(found, Y, strict=True)]) > 0.8
-    assert (
-        result.predict(X[0])
-        == result.predict(X[:1].tolist())
-        == result.predict([{"a": X[0, 0], "b": X[0, 1], "c": X[0, 2]}])
-    )
+    for given in (X[:1].tolist(), [dict(zip("abc", X[0], strict=True))]):
+        assert result.predict(given) == result.predict(X[0])
     inputs = task.preprocessing.encode(X)
     assert result.predict(inputs) == found  # inputs as the task has them
     assert all(shown.example.startswith("a ") for shown in result.predictions)
@@ -238,11 +235,10 @@ def test_test_rows_and_a_given_preprocessing_go_by_the_names_of_columns():
     task = lm.TableTask("table.csv", columns=["b", "a"], preprocessing=lm.kinds.Columns(scale="quantiles"))[0]
     rows = [{"a": row[0], "b": row[1], "class": "?"} for row in X[:5]]
     assert torch.equal(task.preprocessing.encode(rows), task.preprocessing.encode(X[:5, [1, 0]]))
+    order = lm.kinds.Columns(("c", "a", "b"), "standardised")
     for turned in (
-        lm.TableTask(
-            "table.csv", columns=["a", "b", "c"], preprocessing=lm.kinds.Columns(("c", "a", "b"), "standardised")
-        )[0],
-        lm.task_from_arrays(Frame(columns), Y, preprocessing=lm.kinds.Columns(("c", "a", "b"), "standardised")),
+        lm.TableTask("table.csv", columns=["a", "b", "c"], preprocessing=order)[0],
+        lm.task_from_arrays(Frame(columns), Y, preprocessing=order),
     ):
         assert turned.preprocessing.names == ("c", "a", "b")
         means = {column.name: column.mean for column in turned.preprocessing.columns}
