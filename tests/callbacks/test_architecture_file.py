@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from drifting import Drifting
 
 from lit_metanas.callbacks import ArchitectureFile, architecture_logger
 from lit_metanas.records import read_architectures
@@ -20,8 +21,8 @@ def written(monkeypatch):
     return values
 
 
-def test_written_on_improvement_only(fit, drifting, written, tmp_path):
-    module = drifting([0.4, 0.3, math.nan, 0.5, 0.5, 0.6])
+def test_written_on_improvement_only(fit, written, tmp_path):
+    module = Drifting([0.4, 0.3, math.nan, 0.5, 0.5, 0.6])
     fit(module, [ArchitectureFile()], epochs=6, sanity=1)
     assert written == [0.4, 0.5, 0.6]
     (row,) = read_architectures(tmp_path / "architectures.json")
@@ -31,15 +32,15 @@ def test_written_on_improvement_only(fit, drifting, written, tmp_path):
     assert row.cost.flops == 10**9
 
 
-def test_resumed_training_keeps_the_better_one(fit, drifting, written, tmp_path):
-    trainer = fit(drifting([0.9, 0.8]), [ArchitectureFile()], epochs=2)
+def test_resumed_training_keeps_the_better_one(fit, written, tmp_path):
+    trainer = fit(Drifting([0.9, 0.8]), [ArchitectureFile()], epochs=2)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     assert written == [0.9]
-    fit(drifting([0.9, 0.8, 0.85]), [ArchitectureFile()], epochs=3, ckpt_path=str(tmp_path / "half.ckpt"))
+    fit(Drifting([0.9, 0.8, 0.85]), [ArchitectureFile()], epochs=3, ckpt_path=str(tmp_path / "half.ckpt"))
     assert written == [0.9]
     assert read_architectures(tmp_path / "architectures.json")[0].value == pytest.approx(0.9)
 
 
-def test_unknown_metric_is_named(fit, module):
+def test_unknown_metric_is_named(fit):
     with pytest.raises(ValueError, match=r"monitors 'val/acc', which is not logged: use one of .*val/accuracy"):
-        fit(module, [ArchitectureFile(monitor="val/acc")])
+        fit(Drifting(), [ArchitectureFile(monitor="val/acc")])

@@ -3,7 +3,8 @@ import math
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
+from drifting import Drifting
+from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers.logger import DummyLogger
 
 from lit_metanas.callbacks import ArchitectureLogger
@@ -15,7 +16,8 @@ def expected(direction: torch.Tensor, steps: int) -> list[float]:
     return [value / sum(exponents) for value in exponents]
 
 
-def test_history_file_holds_each_validation(fit, module, tmp_path):
+def test_history_file_holds_each_validation(fit, tmp_path):
+    module = Drifting()
     fit(module, [ArchitectureLogger()], epochs=3, sanity=2)
     history = ProbabilityHistory.read(tmp_path / "probabilities.json")
     assert set(history.labels) == {"kernel", "skip", "activation"}  # choices with one label are left out
@@ -27,31 +29,21 @@ def test_history_file_holds_each_validation(fit, module, tmp_path):
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_resumed_training_goes_on_with_the_history(fit, drifting, tmp_path):
+def test_a_resumed_training_goes_on_with_the_history(fit, tmp_path):
     whole = tmp_path / "whole.json"
     resumed = tmp_path / "resumed.json"
-    fit(drifting(), [ArchitectureLogger(str(whole))], epochs=4)
-    trainer = fit(drifting(), [ArchitectureLogger(str(resumed))], epochs=2)
+    fit(Drifting(), [ArchitectureLogger(str(whole))], epochs=4)
+    trainer = fit(Drifting(), [ArchitectureLogger(str(resumed))], epochs=2)
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     torch.load(tmp_path / "half.ckpt", weights_only=True)  # only plain values
     resumed.unlink()
-    fit(drifting(), [ArchitectureLogger(str(resumed))], epochs=4, ckpt_path=str(tmp_path / "half.ckpt"))
+    fit(Drifting(), [ArchitectureLogger(str(resumed))], epochs=4, ckpt_path=str(tmp_path / "half.ckpt"))
     assert json.loads(resumed.read_text()) == json.loads(whole.read_text())
 
 
 def test_a_module_that_does_not_search_is_named(fit):
-    class Plain(LightningModule):
-        def training_step(self, batch, batch_idx):
-            return None
-
-        def validation_step(self, batch, batch_idx):
-            return None
-
-        def configure_optimizers(self):
-            return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-
-    with pytest.raises(ValueError, match="ArchitectureLogger observes a search, but Plain has no space"):
-        fit(Plain(), [ArchitectureLogger()])
+    with pytest.raises(ValueError, match="ArchitectureLogger observes a search, but BoringModel has no space"):
+        fit(BoringModel(), [ArchitectureLogger()])
 
 
 def test_negative_picture_interval_is_refused():
@@ -59,24 +51,8 @@ def test_negative_picture_interval_is_refused():
         ArchitectureLogger(picture_every=-1)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "not valid JSON"),
-        ("[]", "not a history"),
-        ('{"schema": 2, "labels": {}, "moments": []}', "schema 2"),
-        ('{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step": 1}]}', "damaged"),
-        (
-            '{"schema": 1, "labels": {"a": ["x"]}, "moments": [{"step":1,"progress":0,"probabilities":{"a":[1,2]}}]}',
-            "probabilities of other choices",
-        ),
-    ],
-)
-def test_foreign_history_files_are_refused(tmp_path, text, message):
-    file = tmp_path / "probabilities.json"
-    file.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        ProbabilityHistory.read(file)
+def history(*moments, **changed):
+    return {"schema": 1, "labels": {"a": ["x", "y"]}, "moments": moments} | changed
 
 
 def moment(**changed):
@@ -84,20 +60,24 @@ def moment(**changed):
 
 
 @pytest.mark.parametrize(
-    ("moments", "message"),
+    ("content", "message"),
     [
-        ([moment(step=3.5)], "must be a whole number"),
-        ([moment(), moment(step=2)], "not in order"),
-        ([moment(progress=2)], "not in order"),
-        ([moment(probabilities={"b": [0.25, 0.75]})], "of other choices"),
-        ([moment(probabilities={"a": [3e38, 0.5]})], "not between 0 and 1"),
-        ([moment(probabilities={"a": "25"})], "must be a list"),
-        ([moment()] * (MOST_MOMENTS + 1), "has more than 1000 moments"),
+        ([], "not a history"),
+        (history(schema=2), "schema 2"),
+        (history({"step": 1}), "damaged"),
+        (history(moment(step=3.5)), "must be a whole number"),
+        (history(moment(), moment(step=2)), "not in order"),
+        (history(moment(progress=2)), "not in order"),
+        (history(moment(probabilities={"b": [0.25, 0.75]})), "probabilities of other choices"),
+        (history(moment(probabilities={"a": [1, 0, 0]})), "probabilities of other choices"),
+        (history(moment(probabilities={"a": [3e38, 0.5]})), "not between 0 and 1"),
+        (history(moment(probabilities={"a": "25"})), "must be a list"),
+        (history(*[moment()] * (MOST_MOMENTS + 1)), "has more than 1000 moments"),
     ],
 )
-def test_a_history_holds_probabilities_in_order(tmp_path, moments, message):
+def test_a_file_that_is_no_history_of_probabilities_in_order_is_refused(tmp_path, content, message):
     file = tmp_path / "probabilities.json"
-    file.write_text(json.dumps({"schema": 1, "labels": {"a": ["x", "y"]}, "moments": moments}))
+    file.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=rf"^'.*probabilities.json' .*{message}"):
         ProbabilityHistory.read(file)
 
@@ -108,22 +88,20 @@ def test_a_history_stays_short_and_keeps_its_ends():
         history.add(Moment(step, step / 10_000, {"a": [0.5, 0.5]}))
         assert history.moments[0].step == 1
         assert history.moments[-1].step == step
-        assert (
-            len(history.moments) == step
-            if step <= MOST_MOMENTS
-            else MOST_MOMENTS / 2 <= len(history.moments) <= MOST_MOMENTS
-        )
+        least = step if step <= MOST_MOMENTS else MOST_MOMENTS / 2
+        assert least <= len(history.moments) <= min(step, MOST_MOMENTS)
     steps = [moment.step for moment in history.moments]
     assert steps == sorted(set(steps))
 
 
-def test_scalars_tell_entropy_and_gap(fit, module):
+def test_scalars_tell_entropy_and_gap(fit):
     logged = {}
 
     class Kept(DummyLogger):
         def log_metrics(self, metrics, step=None):
             logged.update(metrics)
 
+    module = Drifting()
     fit(module, [ArchitectureLogger()], logger=Kept(), epochs=1)
     shares = expected(module.direction["kernel"], 4)
     entropy = -sum(share * math.log(share) for share in shares)

@@ -116,11 +116,16 @@ def test_a_job_that_is_not_queued_again(slurm):
     assert (slurm / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm):
-    said = []
+def data_that_cannot_be_resumed():
+    """Four steps by a plain loader."""
     data = make_data()
     batches = [[data.stream("train")[0, 2 * step], data.stream("train")[0, 2 * step + 1]] for step in range(4)]
     data.train_dataloader = lambda: torch.utils.data.DataLoader(batches, batch_size=None)
+    return data
+
+
+def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slurm):
+    said, data = [], data_that_cannot_be_resumed()
     options = {"max_epochs": 3, "default_root_dir": slurm}
     for step, kept in ((2, False), (4, True)):  # the latter between two epochs
         with pytest.raises(SIGTERMException) as stop:
@@ -139,14 +144,12 @@ def test_where_a_loader_cannot_be_resumed_the_last_epochs_checkpoint_stands(slur
 
 
 def test_the_checkpoint_of_another_training_is_not_told_as_its_own(tmp_path):
-    data, path = make_data(), tmp_path / "checkpoints" / "last.ckpt"
-    batches = [[data.stream("train")[0, step]] for step in range(4)]
-    data.train_dataloader = lambda: torch.utils.data.DataLoader(batches, batch_size=None)  # it cannot be resumed
+    path = tmp_path / "checkpoints" / "last.ckpt"
     path.parent.mkdir()
     path.write_text("another's")
     callbacks = [Interrupt("batch start", 2, signal.SIGTERM), Preemption()]
     with pytest.raises(SIGTERMException) as stop:
-        fit(make_model(), data, callbacks=callbacks, default_root_dir=tmp_path)
+        fit(make_model(), data_that_cannot_be_resumed(), callbacks=callbacks, default_root_dir=tmp_path)
     assert f"there is no checkpoint '{path}' yet" in stop.value.code
     assert path.read_text() == "another's"
 

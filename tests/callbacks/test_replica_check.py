@@ -1,10 +1,6 @@
 """Processes that differ are stopped, with the name of the tensor and the process."""
 
-import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 from meta_toys import fit, make_model
+from ranks import run_ranks
 from torch import nn
 
 from lit_metanas.callbacks import ReplicaCheck
@@ -87,11 +84,7 @@ def test_one_process_has_nothing_to_compare(monkeypatch):
 
 @pytest.mark.slow
 def test_a_spoiled_tensor_is_named_on_both_processes(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
-    command = ["timeout", "-k", "5", "900", sys.executable, str(SCRIPT), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=950)
-    assert done.returncode == 0, done.stderr
-    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    first, second = run_ranks(SCRIPT, tmp_path, "", 2, seconds=900)
     assert first == second
     assert first["before"] == ""
     weight = next(name for name, _ in make_model().named_parameters() if name.startswith("supernet."))

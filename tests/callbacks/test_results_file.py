@@ -1,31 +1,19 @@
 import math
-from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
-from lightning.pytorch import Trainer
+from drifting import Drifting, loader
+from meta_toys import make_trainer
 
 from lit_metanas.callbacks import ResultsFile
-from lit_metanas.records import ResultRow, read_results
-from lit_metanas.records.result_files import merge_row_file
+from lit_metanas.records import read_results
 
 
-@pytest.fixture
-def tested(module, batches, tmp_path):
-    def run(method):
-        callback = ResultsFile(str(tmp_path / "results.json"), method=method, config="config.yaml")
-        trainer = Trainer(
-            callbacks=[callback], logger=False, default_root_dir=tmp_path, accelerator="cpu",
-            enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
-        )  # fmt: skip
-        trainer.test(module, batches(), verbose=False)
-        return read_results(tmp_path / "results.json")
-
-    return run
-
-
-def test_row_holds_what_was_measured(tested, module):
-    (row,) = tested("meta-searched")
+def test_row_holds_what_was_measured(tmp_path):
+    module = Drifting()
+    callback = ResultsFile(str(tmp_path / "results.json"), method="meta-searched", config="config.yaml")
+    make_trainer(callbacks=[callback], default_root_dir=tmp_path).test(module, loader(), verbose=False)
+    (row,) = read_results(tmp_path / "results.json")
     values = [0.5] * 3 + [0.6] * 3 + [0.7] * 3 + [0.8] * 3
     assert row.values == pytest.approx(values)
     assert row.value == pytest.approx(fmean(values))
@@ -34,10 +22,3 @@ def test_row_holds_what_was_measured(tested, module):
     assert row.architecture == module.architecture()
     assert row.config == "config.yaml"
     assert "torch" in row.hardware
-
-
-def test_merge_tells_seeds_and_protocols_apart(tested, tmp_path):
-    (row,) = tested("a")
-    others = [replace(row, seed=8), replace(row, protocol=replace(row.protocol, shot=5))]
-    merge_row_file(tmp_path / "results.json", ResultRow, others)
-    assert len(read_results(tmp_path / "results.json")) == 3

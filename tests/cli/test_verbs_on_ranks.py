@@ -13,6 +13,8 @@ import torch
 import yaml
 from own_processes import DATA, MODEL, SOURCE, SPACE, command, environment
 
+from lit_metanas.records import read_record_lines
+
 SIZES = {"tasks": 3, "way": 3, "train": 4, "val": 4, "test": 6}
 TRAINER = {"accelerator": "cpu", "enable_progress_bar": False}
 RESULTS = {
@@ -105,6 +107,9 @@ def test_a_search_on_two_processes_leaves_the_files_of_one_and_a_second_start_do
     for name in ("results.json", "architectures.json"):
         one, two = (without_time(json.loads(Path(f"search{n}/{name}").read_text())) for n in (1, 2))
         assert one == two, name
+    one, two = ([(a.task_id, a.method) for a in read_record_lines(f"search{n}/records.jsonl")] for n in (1, 2))
+    assert one == two
+    assert [method for _, method in one] == ["darts"] * 3
     first, second = (
         sorted(p.relative_to(f"search{n}") for p in Path(f"search{n}/children").rglob("*")) for n in (1, 2)
     )

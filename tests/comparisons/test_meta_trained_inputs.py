@@ -1,12 +1,12 @@
 """Searches from a meta-trained checkpoint give a network the inputs that it knows: its vocabulary, its features."""
 
-import math
-import struct
-import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+from cipher_tasks import quiet_trainer
 
 import lit_metanas as lm
 from lit_metanas.kinds import stored_preprocessing
@@ -16,15 +16,10 @@ SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropo
 FEATURES = lm.kinds.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
 
 
-def trainer(**more: object) -> lm.Trainer:
-    settings = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
-    return lm.Trainer(enable_checkpointing=False, **{**settings, **more})
-
-
 def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
     """The checkpoint of a step of meta-training."""
     data = lm.EpisodeDataModule(source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
-    run = trainer()
+    run = quiet_trainer()
     run.fit(lm.MetaSearch(space=SPACE, **options), data)
     run.save_checkpoint(path)
     return str(path)
@@ -49,18 +44,13 @@ def of_texts(tmp_path_factory: pytest.TempPathFactory) -> str:
     return meta_train(Sentences("red"), tmp_path_factory.mktemp("texts") / "last.ckpt")
 
 
-def tone(file: Path, hertz: float, rate: int) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    values = [int(9000 * math.sin(2 * math.pi * hertz * place / rate)) for place in range(rate // 2)]
-    with wave.open(str(file), "wb") as sound:
-        sound.setparams((1, 2, rate, 0, "NONE", ""))
-        sound.writeframes(struct.pack(f"<{len(values)}h", *values))
-
-
 def recordings(folder: Path, words: int, rate: int) -> str:
+    """A pitch for each word."""
     for word in range(words):
+        (folder / f"word{word}").mkdir(parents=True)
         for take in range(5):
-            tone(folder / f"word{word}" / f"{take}.wav", 200 + 150 * word + 5 * take, rate)
+            radians = 2 * np.pi * (200 + 150 * word + 5 * take) * np.arange(rate // 2) / rate
+            soundfile.write(folder / f"word{word}" / f"{take}.wav", 0.3 * np.sin(radians), rate)
     return str(folder)
 
 
@@ -87,7 +77,7 @@ def searched(
         recipe=lm.Recipe(epochs=1),
         directory=str(folder),
     )
-    trainer().search(module, lm.tasks.TargetTaskDataModule(tasks))
+    quiet_trainer().search(module, lm.tasks.TargetTaskDataModule(tasks))
     return module
 
 
@@ -140,14 +130,9 @@ def test_own_sounds_have_the_features_of_the_checkpoint(of_sounds: str, tmp_path
         searched(other, of_sounds, tmp_path / "other")
 
 
-def test_another_kind_of_input_is_refused_in_a_sentence(
-    of_texts: str, of_sounds: str, table: str, tmp_path: Path
-) -> None:
+def test_another_kind_of_input_is_refused_in_a_sentence(of_sounds: str, table: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"own.csv' holds texts, and the checkpoint was meta-trained on sounds: give"):
         searched(lm.TextTask(table), of_sounds, tmp_path / "out")
-    tasks = lm.AudioFolderTask(recordings(tmp_path / "own", 2, 4000))
-    with pytest.raises(ValueError, match=r"own' holds sounds, and the checkpoint was meta-trained on texts: give"):
-        searched(tasks, of_texts, tmp_path / "out")
 
 
 def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: Path) -> None:
@@ -168,14 +153,14 @@ def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts
     )
     assert data.shape != Sentences("red").shape
     model = lm.MetaSearch(space=SPACE)
-    run = trainer() if verb != "fit" else trainer(max_epochs=2)
+    run = quiet_trainer(max_epochs=2 if verb == "fit" else 1)
     getattr(run, verb)(model, datamodule=data, ckpt_path=of_texts)
     assert source.preprocessing == model.preprocessing == Sentences("red").preprocessing
     loaded = lm.MetaSearch.load_from_checkpoint(of_texts, space=SPACE)
     if verb == "fit":
         assert (run.global_step, int(model.outer_steps)) == (2, 2)  # the first step is the checkpoint's
         return
-    (found,) = getattr(trainer(), verb)(loaded, data)  # the data have the checkpoint's vocabulary before this run
+    (found,) = getattr(quiet_trainer(), verb)(loaded, data)  # the data have the checkpoint's vocabulary before this run
     assert found == pytest.approx({name: float(run.callback_metrics[name]) for name in found}, nan_ok=True)
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
 

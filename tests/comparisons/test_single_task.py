@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from meta_toys import make_trainer
 from PIL import Image
 from sharing_toys import make_task
 from torch.utils.data import DataLoader
@@ -53,7 +53,6 @@ def brief_training(task, space, seed):
 
 METHODS = {
     "fixed": lambda: FixedArchitecture({}),
-    "random": RandomArchitecture,
     "queries": lambda: QuerySearcher(
         estimator=brief_training,
         train={"learning_rate": RecipeRange(0.02, 0.05, log=True)},
@@ -77,20 +76,10 @@ def found():
 @pytest.mark.parametrize("method", ["queries", "darts"])
 def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     result = searched(method)
-    module = TargetSearch(
-        space=SPACE,
-        methods={method: METHODS[method]()},
-        recipe=RECIPE,
-        flops=2e6,
-        queries=3,
-        seed=1,
-        directory=str(tmp_path),
-        export=True,
-        refit=True,
-    )
-    trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    options = {"recipe": RECIPE, "flops": 2e6, "queries": 3, "seed": 1, "export": True, "refit": True}
+    module = TargetSearch(space=SPACE, methods={method: METHODS[method]()}, directory=str(tmp_path), **options)
     loader = DataLoader([TASK], batch_size=None, collate_fn=lambda task: task)
-    trainer.predict(module, loader, return_predictions=False)
+    make_trainer().predict(module, loader, return_predictions=False)
     (row,) = read_results(tmp_path / "results.json")
     (chosen,) = read_architectures(tmp_path / "architectures.json")
     folder = (tmp_path / chosen.weights).parent
@@ -105,7 +94,7 @@ def test_the_result_is_what_a_comparison_writes(method, tmp_path):
     assert [trial.architecture for trial in record.trials] == [trial.architecture for trial in result.record.trials]
     for name, tensor in read_weights(folder / "weights.pt").items():
         assert torch.equal(tensor, result.network.state_dict()[name])
-    assert load(folder).classes == result.classes
+    assert load(folder).classes == chosen.classes == result.classes
 
 
 @pytest.mark.parametrize(("method", "refit"), [("queries", False), ("darts", True)])

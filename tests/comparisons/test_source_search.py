@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Trainer
+from meta_toys import SHAPE, Patterns, make_trainer
 
 from lit_metanas.comparisons import SourceSearch
 from lit_metanas.estimators import fresh_weights
@@ -17,36 +17,18 @@ from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records import read_architectures, read_record_lines
 from lit_metanas.searchers import SuccessiveHalving
 from lit_metanas.spaces import LayeredSpace, inherit, one_hot
-from lit_metanas.tasks import EpisodeDataModule, TaskSource
-from lit_metanas.tasks.source import SUBSETS
+from lit_metanas.tasks import EpisodeDataModule
 from lit_metanas.training import MetaRecipe, MetaSearch
 from lit_metanas.training.meta_weights import MetaCheckpoint
 
-SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
-
-
-class Grey(TaskSource):
-    """Each class has its own grey."""
-
-    shape = SHAPE
-
-    def classes(self, subset):
-        return tuple(f"{subset}{place}" for place in range(6))
-
-    def instances(self, subset, class_index, held_out=False):
-        return 8
-
-    def inputs(self, subset, class_index, instances, held_out=False):
-        number = 40 * class_index + 5 * SUBSETS.index(subset)
-        return torch.stack([torch.full(SHAPE, number + instance, dtype=torch.uint8) for instance in instances])
 
 
 DATA = {"way": 3, "shot": 2, "query": 4, "tasks_per_step": 2, "steps_per_epoch": 3, "val_episodes": 4}
 
 
 def make_estimator(flops):
-    data = EpisodeDataModule(Grey(), **DATA)
+    data = EpisodeDataModule(Patterns(), **DATA)
     return MetaTrainingEstimator(data=data, space=SPACE, flops=flops, seed=0)
 
 
@@ -70,13 +52,8 @@ def test_what_was_spent_is_charged_and_no_more_than_foretold(steps, expected):
 
 
 def search(directory, **options):
-    return SourceSearch(
-        space=SPACE,
-        searcher=SuccessiveHalving(candidates=2, rungs=(0.5, 0.5)),
-        flops=1e6,
-        directory=str(directory),
-        **options,
-    )
+    searcher = SuccessiveHalving(candidates=2, rungs=(0.5, 0.5))
+    return SourceSearch(space=SPACE, searcher=searcher, flops=1e6, directory=str(directory), **options)
 
 
 def end_state(folder):
@@ -112,7 +89,7 @@ TRAIN = MetaTrainingEstimator.__call__
 
 def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypatch, capsys):
     whole, parts = search(tmp_path / "whole"), search(tmp_path / "parts")
-    data = EpisodeDataModule(Grey(), **DATA)
+    data = EpisodeDataModule(Patterns(), **DATA)
     calls = counted(monkeypatch)
     whole.search(data)
     assert len(calls) == 3
@@ -136,7 +113,7 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     assert (tmp_path / "whole" / "records.jsonl").read_bytes() == before
     assert len(again) == 2
     for change in ({"shot": 1}, {"val_episodes": 2}):
-        whole.search(EpisodeDataModule(Grey(), **{**DATA, **change}))
+        whole.search(EpisodeDataModule(Patterns(), **{**DATA, **change}))
     assert len(again) == 2 + 3 + 3
 
 
@@ -151,7 +128,7 @@ TRAIN_VALUES = {
 def searched_recipe(directory):
     searcher = SuccessiveHalving(candidates=4, rungs=(0.6, 0.4), train=TRAIN_VALUES)
     module = SourceSearch(space=SPACE, searcher=searcher, flops=3e6, recipe=START, directory=str(directory))
-    return module, module.search(EpisodeDataModule(Grey(), **DATA))
+    return module, module.search(EpisodeDataModule(Patterns(), **DATA))
 
 
 START = MetaRecipe(weight_decay=0.05)
@@ -168,7 +145,7 @@ def test_a_recipe_is_searched_and_written_as_a_configuration(tmp_path):
     written = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
     assert written == START.replace(found.recipe).configuration()
     assert written["data"] == {"init_args": {"way": found.recipe["way"]}}
-    assert module.search(EpisodeDataModule(Grey(), **DATA)).recipe == found.recipe  # of the finished search
+    assert module.search(EpisodeDataModule(Patterns(), **DATA)).recipe == found.recipe  # of the finished search
 
 
 def test_an_interrupted_search_of_recipes_goes_on(tmp_path, monkeypatch):
@@ -186,7 +163,7 @@ def test_an_interrupted_search_of_recipes_goes_on(tmp_path, monkeypatch):
 def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
     """Against a training that is written out: heads, smoothing, AdamW, sizes and changes of episodes."""
     architecture = SPACE.sample(torch.Generator().manual_seed(2))
-    data = EpisodeDataModule(Grey(), **DATA)
+    data = EpisodeDataModule(Patterns(), **DATA)
     options = {"space": SPACE, "flops": 5 * step_by_hand(architecture), "seed": 0}
     changes = {"learning_rate": 0.02, "weight_decay": 0.1, "label_smoothing": 0.2, "distance": "scaled", "query": 2}
     changes["augmentation"] = "colour"
@@ -200,10 +177,9 @@ def test_a_meta_training_by_a_recipe_is_that_of_its_parts():
         **{**options, "flops": score.cost.flops},
     )
     model.supernet.load_state_dict(inherit(fresh_weights(SPACE, SHAPE, 0), model.supernet.state_dict()))
-    silent = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    trainer = Trainer(accelerator="cpu", max_epochs=-1, limit_val_batches=0, **silent)
+    trainer = make_trainer(max_epochs=-1, limit_val_batches=0)
     augmentation = ImageAugmentation(flip=0.5, zoom=0.5, colour=0.4)
-    trainer.fit(model, EpisodeDataModule(Grey(), **{**DATA, "query": 2}, augmentation=augmentation))
+    trainer.fit(model, EpisodeDataModule(Patterns(), **{**DATA, "query": 2}, augmentation=augmentation))
     trained = {name: parameter for name, parameter in model.supernet.named_parameters() if name in score.weights}
     assert len(trained) > 2
     for name, parameter in trained.items():

@@ -112,16 +112,6 @@ def test_few_bytes_take_neither_memory_nor_time(bomb):
     assert most < 200 << 20
 
 
-class Dtype:
-    """Pickles as numpy's float64 with a state of choice."""
-
-    def __init__(self, state):
-        self.state = state
-
-    def __reduce__(self):
-        return np.dtype, ("f8", False, True), self.state
-
-
 def test_an_object_outside_the_file_is_refused():
     with pytest.raises(ValueError, match="asks for an object outside the file"):
         load(b"Pstorage\n.")

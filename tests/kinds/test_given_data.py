@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from kind_data import questions, transcripts
 from PIL import Image
+from spoken_files import write_sounds
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
@@ -34,31 +34,6 @@ SPACES = {
     "pairs": "encoder_decoder_small.yaml",
     "questions": "sequence_spans.yaml",
 }
-
-
-def write_sounds(root: Path, words: int = 2, each: int = 5) -> list[str]:
-    source = lm.kinds.SpokenWords()
-    names = []
-    for word in range(words):
-        for number, sound in enumerate(source.sounds("test", word, range(each))):
-            path = root / f"word{word}" / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with wave.open(str(path), "wb") as file:
-                file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes((sound * 32767).short().numpy().tobytes())
-            names.append(str(path.relative_to(root)))
-    return names
-
-
-def squad(file: Path) -> None:
-    def paragraph(name: str, place: str) -> dict[str, object]:
-        answer = {"text": place, "answer_start": len(name) + 10}
-        asked = {"id": name, "question": f"Where does {name} live?", "answers": [answer]}
-        return {"context": f"{name} lives in {place}, they say.", "qas": [asked]}
-
-    places = {"Ada": "Rome", "Tom": "Oslo", "Eve": "Bonn", "Max": "Bern", "Lea": "Wien"}
-    told = [paragraph(*pair) for pair in places.items()]
-    file.write_text(json.dumps({"data": [{"title": "lives", "paragraphs": told}]}))
 
 
 @pytest.mark.parametrize("kind", BUILT_IN)
@@ -97,28 +72,12 @@ def test_whatever_is_searched_of_a_recipe_its_objective_can_be_trained_with(kind
             assert torch.isfinite(objective.loss(scores, targets, label_smoothing=recipe.label_smoothing))
 
 
-def test_images_sounds_and_texts_are_told_by_the_files_of_their_folders(images: Path, tmp_path: Path) -> None:
-    write_sounds(tmp_path / "sounds")
-    for label in ("poem", "song"):
-        (tmp_path / "written" / label).mkdir(parents=True)
-        for number in range(5):
-            (tmp_path / "written" / label / f"{number}.txt").write_text(f"the {label} {number}")
-    lines = [f"{n},{n % 3},{'small' if n < 5 else 'large'}" for n in range(10)]
-    (tmp_path / "sizes.csv").write_text("\n".join(["height,rest,size", *lines]))
-    given = (images, str(tmp_path / "sounds"), tmp_path / "written", tmp_path / "sizes.csv")
-    assert [kind_of(read_given(path)).name for path in given] == ["images", "sounds", "texts", "rows"]
-
-
 def test_sounds_with_a_table_are_transcripts_or_labelled(tmp_path: Path) -> None:
-    names = write_sounds(tmp_path / "said", words=1, each=10)
-    for name in names:
-        (tmp_path / "said" / name).rename(tmp_path / "said" / Path(name).name)
-    (tmp_path / "said" / "word0").rmdir()
-    files = sorted(path.name for path in (tmp_path / "said").glob("*.wav"))
-    table = tmp_path / "said" / "table.csv"
+    said = transcripts(tmp_path)
     for column, kind in (("transcript", "transcripts"), ("label", "sounds")):
-        table.write_text("\n".join([f"file,{column}", *(f"{name},say {n % 2}" for n, name in enumerate(files))]))
-        task = read_given(tmp_path / "said")
+        rows = [f"file,{column}", *(f"{number}.wav,say {number % 2}" for number in range(20))]
+        (said / "said.csv").write_text("\n".join(rows))
+        task = read_given(said)
         assert kind_of(task).name == kind
         assert isinstance(task.goal, lm.Transcription if kind == "transcripts" else lm.Classification)
 
@@ -128,21 +87,19 @@ def test_tables_hold_labels_where_these_repeat_and_pairs_where_not(texts: Path, 
     pairs.write_text("\n".join(["source\ttarget", *(f"{n}\t{n + 1}" for n in range(30))]))
     labels = tmp_path / "labels.tsv"
     labels.write_text("\n".join(["text\ttarget", *(f"text {n}\t{n % 2}" for n in range(30))]))
-    squad(tmp_path / "asked.json")
-    found = [kind_of(read_given(path)).name for path in (texts, pairs, labels, tmp_path / "asked.json")]
+    found = [kind_of(read_given(path)).name for path in (texts, pairs, labels, questions(tmp_path))]
     assert found == ["texts", "pairs", "texts", "questions"]
     assert isinstance(read_given(labels, kind="pairs").goal, lm.Translation)
 
 
 def test_arrays_texts_data_sets_and_tasks(arrays: tuple[np.ndarray, list[str]]) -> None:
-    X, y = arrays
-    task = read_given((X, y))
+    task = read_given(arrays)
     assert task.classes == ("bright", "dark")
     assert read_given(task) is task
-    assert kind_of(read_given(([f"text {n}" for n in range(20)], [n % 2 for n in range(20)]))).name == "texts"
-    assert kind_of(read_given((np.array([f"text {n}" for n in range(20)]), np.arange(20) % 2))).name == "texts"
-    data = TensorDataset(torch.rand(20, 1, 8, 8), torch.arange(20) % 2)
-    assert len(read_given(data, test=data_of(6)).test) == 6
+    texts = [f"text {n}" for n in range(20)]
+    for given in (texts, np.array(texts)):
+        assert kind_of(read_given((given, np.arange(20) % 2))).name == "texts"
+    assert len(read_given(data_of(20), test=data_of(6)).test) == 6
 
 
 def data_of(number: int) -> TensorDataset:
@@ -178,23 +135,14 @@ def test_texts_of_a_test_table_stay_in_their_order(texts: Path, tmp_path: Path) 
             for place in range(number):
                 (tmp_path / "written" / part / label / f"{place}.txt").write_text(f"{part} {label} {place}")
     task = read_given(tmp_path / "written")
+    assert kind_of(task).name == "texts"
     assert (task.classes, len(task.train), len(task.test)) == (("poem", "song"), 10, 4)
 
 
-def copied_images(root: Path) -> Path:
-    """Twice each of 15 images of noise of two classes."""
-    generator = np.random.default_rng(0)
-    for name in ("bright", "dark"):
-        (root / name).mkdir(parents=True)
-        for number in range(15):
-            pixels = Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-            for copy in ("", "copy_of_"):
-                pixels.save(root / name / f"{copy}{number}.png")
-    return root
-
-
-def test_copies_are_reported_if_a_test_part_is_drawn(tmp_path: Path) -> None:
-    task = read_given(copied_images(tmp_path / "given"))
+def test_copies_are_reported_if_a_test_part_is_drawn(images: Path) -> None:
+    for file in sorted(images.glob("*/*.png")):
+        shutil.copy(file, file.with_name(f"copy_of_{file.name}"))
+    task = read_given(images)
     known = {row.numpy().tobytes() for part in (task.train, task.val) if part is not None for row in part.inputs}
     copies = sum(row.numpy().tobytes() in known for row in task.test.inputs)
     assert copies
@@ -270,7 +218,7 @@ def test_a_stray_file_is_left_out_and_named(images: Path) -> None:
     for name in ("bright", "dark"):  # which may be what is to be learned from
         for number in range(3):
             (images / name / f"{number}.txt").write_text("a photograph")
-    with pytest.raises(ValueError, match=r"holds 20 images and 8 texts: say by 'kind' which are meant"):
+    with pytest.raises(ValueError, match=r"20 images and 8 texts: say by 'kind' which are meant, such as kind="):
         read_given(images)
 
 
@@ -287,30 +235,14 @@ def test_a_class_that_is_left_out_is_not_tested() -> None:
 
 
 def test_bad_data_get_one_sentence(images: Path, texts: Path, tmp_path: Path) -> None:
-    (tmp_path / "mixed" / "a").mkdir(parents=True)
-    (tmp_path / "mixed" / "a" / "1.png").write_bytes(b"")
-    (tmp_path / "mixed" / "a" / "1.txt").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "one" / "a").mkdir(parents=True)
-    (tmp_path / "one" / "a" / "1.png").write_bytes((images / "dark" / "1.png").read_bytes())
-    (tmp_path / "columns.csv").write_text("a,b,c\n1,2,3\n")
-    (tmp_path / "prices.csv").write_text("a,label\n1,1.5\n2,2.25\n3,2.5\n")
     (tmp_path / "names.csv").write_text("a,b,c\none,x,u\ntwo,y,v\n")
-    (tmp_path / "blank.csv").write_text("text,label\none,\ntwo,b\n")
-    X = np.random.rand(6, 8, 8)
     for data, sentence in (
         (tmp_path / "absent", "There is no file or folder"),
-        (tmp_path / "mixed", r"holds 1 image and 1 text: say by 'kind' which are meant, such as kind='images'"),
         (tmp_path / "empty", r"has no sub-folders with images \(.*\.jpg .*\), sounds \(.*\), texts \(\.txt\)"),
-        (tmp_path / "one", "has 1 class folder"),
-        (tmp_path / "columns.csv", "columns a, b, c: name that of the labels, or of the numbers to predict, by"),
-        (tmp_path / "prices.csv", "has 0 classes of 3 examples or more, too few to learn from: add some of"),
         (tmp_path / "names.csv", r"that of the texts 'text' .* 'label' \(of pairs of texts 'source' and 'target'\)"),
-        (tmp_path / "blank.csv", "There is no label at line 2"),
         (images / "dark" / "1.png", "is no table"),
-        ((X, [0, 1, 0, 1, 0, float("nan")]), "Label 5 in y is nan: leave out images without a label"),
-        ((X, [0] * 6), "All images have the label 0: give two or more classes"),
-        (X, "'data' cannot be a ndarray"),
+        (np.zeros((6, 8, 8)), "'data' cannot be a ndarray"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=sentence):
             read_given(data)
@@ -332,9 +264,6 @@ def test_a_folder_of_test_sounds_stays_as_it_is(tmp_path: Path) -> None:
     assert kind_of(task).name == "sounds"
     assert (len(task.train), len(task.val or ()), len(task.test)) == (10, 2, 4)
     assert task.test.labels.tolist() == [0, 0, 1, 1]
-    with pytest.warns(UserWarning, match="repeats"):
-        again = read_given(tmp_path / "parts" / "train", test=tmp_path / "parts" / "test")
-    assert torch.equal(task.test.inputs, again.test.inputs)
     write_sounds(tmp_path / "other", words=3)
     with pytest.raises(ValueError, match=r"has the label 'word2', which '.*train' lacks: leave its"):
         read_given(tmp_path / "parts" / "train", test=tmp_path / "other")
@@ -358,9 +287,6 @@ def test_transcripts_take_a_test_part(tmp_path: Path) -> None:
     assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 4)
     said = task.goal.show(task.goal.answers(task.test.labels), task.test.inputs, task)
     assert said == ["say word0 \ufffd", "say word0 \ufffd", "say word1 \ufffd", "say word1 \ufffd"]
-    with pytest.warns(UserWarning, match="test' repeats 4 examples"):
-        again = read_given(tmp_path / "said" / "train", test=tmp_path / "said" / "test")
-    assert torch.equal(task.test.inputs, again.test.inputs)
     with pytest.raises(ValueError, match="has not one table"):
         read_given(tmp_path / "said" / "train", test=tmp_path)
 
@@ -370,6 +296,7 @@ def test_rows_of_a_test_table_go_by_the_names_of_their_columns(tmp_path: Path) -
     (tmp_path / "train.csv").write_text("\n".join(["height,rest,size", *lines]))
     (tmp_path / "test.csv").write_text("size,note,rest,height\nlarge,x,1,9.5\nsmall,y,2,0.5")
     task = read_given(tmp_path / "train.csv", test=tmp_path / "test.csv")
+    assert kind_of(task).name == "rows"
     assert (len(task.train), len(task.val or ()), len(task.test)) == (8, 2, 2)
     assert task.test.labels.tolist() == [0, 1]
     assert task.preprocessing is not None
@@ -399,8 +326,6 @@ def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path)
         assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
         if kind == "rows":
             assert task.preprocessing.names == ("height",)
-        with pytest.raises(ValueError, match="has no column 'groups': did you mean 'group'"):
-            read_given(table, group="groups")
 
 
 def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
@@ -421,15 +346,11 @@ def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
     assert [len(part.labels) for part in (read_given(tmp_path / "sounds", group="(p.)_").train,)] == [4]
 
 
-def test_groups_that_do_not_suit_what_was_given(
-    images: Path, arrays: tuple[np.ndarray, list[str]], tmp_path: Path
-) -> None:
-    squad(tmp_path / "asked.json")
+def test_groups_that_do_not_suit_what_was_given(images: Path, tmp_path: Path) -> None:
     given: list[tuple[Any, Any, str]] = [
         (read_given(images), "folder", "A task is divided already"),
         (images, [1, 2], "'group' must be the name of a column, 'folder' or a regular expression"),
-        (arrays, "owner", "group = 'owner' must be the group of each of the 40 images"),
-        (tmp_path / "asked.json", "title", "Questions are divided by their passages"),
+        (questions(tmp_path), "title", "Questions are divided by their passages"),
     ]
     for data, group, sentence in given:
         with pytest.raises(ValueError, match=sentence):
@@ -439,7 +360,7 @@ def test_groups_that_do_not_suit_what_was_given(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "has the columns a, b, c: name that of the labels, or of"),
+        ("a,b,c\n" + "1,red,x\n2,blue,y\n" * 5, "columns a, b, c: name that of the labels, or of the numbers to"),
         ("a,d,c\n" + "".join(f"{n},how are you {n},x\n" for n in range(9)), "the columns a, d, c: name that of the"),
         ("a,b,label\n" + "1,2,0\n2,3,1\n" * 5 + "4,5,\n", r"no label at line 12 .*, or leave this one out\.$"),
         ("1.5,2,red\n" + "2,3,red\n4,5,blue\n" * 9, "must name the columns, but 'red' in it is a label of other lines"),
@@ -493,14 +414,10 @@ def test_a_table_has_its_column_of_labels_by_name(tmp_path: Path) -> None:
     texts = read_given(tmp_path / "t.csv", label="b", min_per_class=1)
     assert (kind_of(texts).name, texts.way) == ("tables", 7)
     (tmp_path / "t.csv").write_text("\n".join(["a,b,price", *(f"{n},{n % 7},{n + 0.5}" for n in range(30))]))
-    with pytest.raises(ValueError, match="name that of the labels, or of the numbers to predict, by 'label'"):
-        read_given(tmp_path / "t.csv")
     for label, goal in (("price", "regression"), ("b", "classification")):
         task = read_given(tmp_path / "t.csv", label=label)
         assert (kind_of(task).name, task.goal.kind) == ("rows", goal)
         assert describe_columns(str(tmp_path / "t.csv"), kind_of(task), None, label).endswith(f"column '{label}'.")
-    with pytest.raises(ValueError, match="has no column 'prize': did you mean 'price'"):
-        read_given(tmp_path / "t.csv", label="prize")
 
 
 @pytest.mark.parametrize(

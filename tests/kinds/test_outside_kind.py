@@ -15,6 +15,7 @@ import pytest
 from graphs import Graphs, NodeNetworks
 
 import lit_metanas as lm
+from lit_metanas.cli.command_line import main
 from lit_metanas.kinds import kind as kind_module
 from lit_metanas.kinds.given_data import kind_of_path, other_ways, read_given
 from lit_metanas.kinds.kind import kind_named
@@ -72,7 +73,7 @@ def test_a_kind_that_a_package_offers_claims_its_files_though_no_table_is_in_the
     assert read_given(own).classes == ("ring", "star")
 
 
-def test_the_kind_that_a_user_names_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+def test_the_kind_that_a_user_names_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = lm.task_from_arrays(np.random.default_rng(0).random((20, 3)), [0, 1] * 10)
     monkeypatch.setattr(Graphs, "holds", lambda self, task: True)
     monkeypatch.setattr(Graphs, "preprocessings", lambda self, task, source: dict.fromkeys("ab", rows.shape))
@@ -104,15 +105,13 @@ def test_auto_search_export_and_report(file: Path, tmp_path: Path, capsys: pytes
     assert 0 <= searched.test_accuracy <= 1
 
 
-def test_the_command_line(file: Path, tmp_path: Path) -> None:
-    def run(*words: str) -> str:
-        command = [sys.executable, "-m", "lit_metanas", *words]
-        done = subprocess.run(command, cwd=TOYS, capture_output=True, text=True, check=True)
-        return done.stdout + done.stderr
-
+def test_the_command_line(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
-    assert "60 graphs of 2 classes" in run("auto", str(file), "--kind=graphs.Graphs", "--flops=2e7", "--output", out)
-    table = run("predict", out, str(file), "--kind", "graphs.Graphs", "--csv")
+    assert main(["auto", str(file), "--kind=graphs.Graphs", "--flops=2e7", "--output", out]) == 0
+    assert "60 graphs of 2 classes" in capsys.readouterr().err
+    # In a process that has not imported the kind.
+    command = [sys.executable, "-m", "lit_metanas", "predict", out, str(file), "--kind", "graphs.Graphs", "--csv"]
+    table = subprocess.run(command, cwd=TOYS, capture_output=True, text=True, check=True).stdout
     rows = list(csv.DictReader(table[table.index("row,class") :].splitlines()))
     assert len(rows) == 60
     right = sum(row["class"] == ("ring" if number % 2 else "star") for number, row in enumerate(rows))

@@ -1,6 +1,5 @@
 """The preprocessings that ``auto`` is offered for each kind of data."""
 
-import wave
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from spoken_files import write_sounds
 from torch.utils.data import TensorDataset
 
 import lit_metanas as lm
@@ -127,13 +127,7 @@ def test_texts_have_words_and_characters() -> None:
 
 
 def test_sounds_have_bands_and_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = lm.kinds.SpokenWords()
-    for word in (0, 1):
-        (tmp_path / f"word{word}").mkdir()
-        for number, sound in enumerate(words.sounds("test", word, range(4))):
-            with wave.open(str(tmp_path / f"word{word}" / f"{number}.wav"), "wb") as file:
-                file.setparams((1, 2, 8000, 0, "NONE", ""))
-                file.writeframes((sound * 32767).short().numpy().tobytes())
+    write_sounds(tmp_path, each=4)
     ways = ways_of(tmp_path)
     assert [*ways] == ["40 bands, 25 ms", "80 bands, 25 ms", "20 bands, 25 ms", "40 bands, 50 ms"]
     assert tuple(ways["40 bands, 50 ms"]().shape) == (41, 50)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 from collections import Counter
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.utils import Bunch
+from written_tables import Frame
 
 import lit_metanas as lm
 from lit_metanas.kinds.given_data import describe_columns, describe_given, read_given
@@ -93,11 +94,8 @@ def test_files_that_cannot_be_read(
 
 
 def passengers(file: Path, number: int, *, labelled: bool = True) -> None:
-    draw = np.random.default_rng(number)
-    with file.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["age", "survived"][: 1 + labelled])
-        writer.writerows([[f"{draw.normal():.3f}", place % 2][: 1 + labelled] for place in range(number)])
+    rows = [(f"{place + 1 / number:.3f}", f"{place % 2}") for place in range(number)]
+    file.write_text("\n".join(",".join(row[: 1 + labelled]) for row in [("age", "survived"), *rows]))
 
 
 def test_a_folder_with_a_table_to_learn_from_and_others(tmp_path: Path) -> None:
@@ -143,9 +141,7 @@ def test_folders_of_parts(tmp_path: Path) -> None:
     assert len(read_given(tmp_path).test) == 4
     pictures(tmp_path / "Validation", 2)
     assert len(read_given(tmp_path).test) == 4
-    assert {*read_given(tmp_path).test_names} == {
-        str(file) for file in (tmp_path / "Validation").glob("*/*.png")
-    }  # fmt: skip
+    assert {*read_given(tmp_path).test_names} == {*map(str, (tmp_path / "Validation").glob("*/*.png"))}
     pictures(tmp_path / "test", 3)
     with pytest.warns(UserWarning, match="examples to choose by are drawn from 'train', not 'Validation'"):
         assert len(read_given(tmp_path).test) == 6
@@ -179,27 +175,6 @@ def test_files_that_a_table_names_without_their_ending(tmp_path: Path) -> None:
 
 WORDS = ["one day", "two days", "three men", "four dogs", "five cats"] * 4
 LETTERS = ["a", "b"] * 10
-
-
-class Frame:
-    """A data frame, as far as it is asked for anything."""
-
-    def __init__(self, values: dict[str, list[Any]]) -> None:
-        self.values, self.columns = values, list(values)
-
-    def __getitem__(self, key: Any) -> Any:
-        return Frame({name: self.values[name] for name in key}) if isinstance(key, list) else self.values[key]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.values.values())))
-
-
-class Bunch(dict[str, Any]):
-    """A data set of scikit-learn, as far as it is asked for anything."""
-
-    @property
-    def target(self) -> Any:
-        return self["target"]
 
 
 AGES = {"age": [float(n) for n in range(20)], "town": ["Oslo", "Rome"] * 10, "label": LETTERS}
@@ -247,12 +222,9 @@ def test_columns_without_a_label_that_is_found() -> None:
         read_given(([1.0, 2.0], ["x", "y"]), label="place")
 
 
-@pytest.mark.parametrize(
-    ("column", "kind"),
-    [(np.arange(20), "rows"), ([None, *range(19)], "rows"), (["red", "blue", "green", "red"] * 5, "rows")],
-)
-def test_one_column_of_cells_is_a_table(column: Any, kind: str) -> None:
-    assert kind_of(read_given({"x": column, "label": LETTERS})).name == kind
+@pytest.mark.parametrize("column", [np.arange(20), [None, *range(19)], ["red", "blue", "green", "red"] * 5])
+def test_one_column_of_cells_is_a_table(column: Any) -> None:
+    assert kind_of(read_given({"x": column, "label": LETTERS})).name == "rows"
     with pytest.raises(ValueError, match=r"Column 'x' of 'data' has \d+ values for 21 labels: give as many"):
         read_given({"x": column, "label": [*LETTERS, "a"]})
 

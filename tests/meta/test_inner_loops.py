@@ -1,6 +1,9 @@
 """Heads, noise, learner and evaluation."""
 
+from dataclasses import replace
+
 import pytest
+import tiny_supernet as tiny
 import torch
 
 from lit_metanas.meta import (
@@ -35,9 +38,9 @@ def test_prototype_linear_head_scores_like_distances():
     torch.testing.assert_close(four.softmax(1), two.softmax(1), rtol=0, atol=1e-6)
 
 
-def test_noise_is_a_function_of_seed_step_and_task(tiny):
-    supernet, episode = tiny.supernet(), tiny.episode(0)
-    logits, learner = tiny.parameters(supernet).logits, Learner(supernet, Softmax(), PrototypeHead())
+def test_noise_is_a_function_of_seed_step_and_task():
+    supernet, episode = tiny.TinySupernet(), tiny.episode(0)
+    logits, learner = tiny.parameters_of(supernet).logits, Learner(supernet, Softmax(), PrototypeHead())
 
     def noise(*numbers, **options):
         return learner.draw_noise(logits, episode, task_generator(*numbers), steps=2, **options)
@@ -63,9 +66,9 @@ def test_noise_is_a_function_of_seed_step_and_task(tiny):
     [NoInnerLoop(), HeadInnerLoop(steps=2), JointInnerLoop(steps=2), AlternatingInnerLoop(steps=2)],
     ids=lambda loop: type(loop).__name__,
 )
-def test_one_path_evaluates_all(tiny, head, inner_loop):
-    supernet = tiny.supernet()
-    parameters = tiny.parameters(supernet, head)
+def test_one_path_evaluates_all(head, inner_loop):
+    supernet = tiny.TinySupernet()
+    parameters = tiny.parameters_of(supernet, head)
     before = {name: value.clone() for name, value in parameters.flat().items()}
     learner = Learner(supernet, Softmax(), head)
     first = evaluate(learner, inner_loop, parameters, tiny.episode(0), task_generator(0, 0, 0))
@@ -83,9 +86,9 @@ def test_one_path_evaluates_all(tiny, head, inner_loop):
         assert any(name.startswith("weights") for name in moved)
 
 
-def test_running_statistics_normalise_queries_one_by_one(tiny):
-    supernet, head, episode = tiny.supernet(), LinearHead(way=3), tiny.episode(0)
-    parameters = tiny.parameters(supernet, head)
+def test_running_statistics_normalise_queries_one_by_one():
+    supernet, head, episode = tiny.TinySupernet(), LinearHead(way=3), tiny.episode(0)
+    parameters = tiny.parameters_of(supernet, head)
     learner = Learner(supernet, Softmax(), head, "running")
     mixture = Softmax()(parameters.logits, {}, 0.0)
     statistics: dict[str, torch.Tensor] = {}
@@ -101,11 +104,9 @@ def test_running_statistics_normalise_queries_one_by_one(tiny):
     assert scores.isfinite().all()
 
 
-def test_support_mode_does_not_look_at_other_queries(tiny):
-    from dataclasses import replace
-
-    supernet, head, episode = tiny.supernet(), PrototypeLinearHead(), tiny.episode(0)
-    parameters = tiny.parameters(supernet)
+def test_support_mode_does_not_look_at_other_queries():
+    supernet, head, episode = tiny.TinySupernet(), PrototypeLinearHead(), tiny.episode(0)
+    parameters = tiny.parameters_of(supernet)
     fewer = replace(episode, test=type(episode.test)(episode.test.inputs[:2], episode.test.labels[:2]))
     for mode, equal in (("support", True), ("transductive", False)):
         learner = Learner(supernet, Softmax(), head, mode)
@@ -123,12 +124,12 @@ def test_progress_restarts_or_follows():
     assert NoInnerLoop().progress(0, 0.7) == 0.7
 
 
-def test_split_of_one_shot_is_refused(tiny):
-    supernet = tiny.supernet()
+def test_split_of_one_shot_is_refused():
+    supernet = tiny.TinySupernet()
     learner = Learner(supernet, Softmax(), PrototypeLinearHead())
     loop = AlternatingInnerLoop(steps=1, logit_split=0.5)
     with pytest.raises(ValueError, match="at 1 shot"):
-        evaluate(learner, loop, tiny.parameters(supernet), tiny.episode(0, shot=1), task_generator(0, 0, 0))
+        evaluate(learner, loop, tiny.parameters_of(supernet), tiny.episode(0, shot=1), task_generator(0, 0, 0))
 
 
 class TiedSupernet(Supernet):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from cipher_tasks import quiet_trainer
 
 import lit_metanas as lm
 from lit_metanas.meta.heads import PrototypeHead, squared_distances
@@ -60,8 +61,7 @@ def test_a_meta_training_moves_the_learned_scale(tmp_path):
     source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
     head = lm.meta.PrototypeHead(scale=2.0, learned=True, unit=True)
     model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,)), head=head)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = lm.Trainer(max_epochs=1, limit_val_batches=0, accelerator="cpu", **quiet)
+    trainer = quiet_trainer(limit_val_batches=0)
     trainer.fit(model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2))
     assert model.head["log_unit_scale"].exp().item() != pytest.approx(2.0)
     trainer.save_checkpoint(tmp_path / "start.ckpt")

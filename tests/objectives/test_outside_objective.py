@@ -1,7 +1,5 @@
 """An objective of another package: ordered classes, from Python and from the shell."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import grades
@@ -11,8 +9,7 @@ import torch
 from grades import Ordinal
 
 import lit_metanas as lm
-
-TOYS = Path(grades.__file__).parent
+from lit_metanas.cli.command_line import main
 
 
 @pytest.fixture
@@ -66,8 +63,7 @@ def test_what_is_no_objective_is_refused(table: Path) -> None:
             lm.auto(table, objective=name, flops=1e6, progress=False)
 
 
-def test_the_command_line(table: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lit_metanas", "auto", str(table), "--objective", "grades.Ordinal"]
-    more = ["--flops=1e7", "--output", str(tmp_path / "out")]
-    done = subprocess.run([*command, *more], cwd=TOYS, capture_output=True, text=True, check=True)
-    assert "test ordinal score:" in done.stdout
+def test_the_command_line(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ["--objective=grades.Ordinal", "--flops=1e7", f"--output={tmp_path / 'out'}"]
+    assert main(["auto", str(table), *more]) == 0
+    assert "test ordinal score:" in capsys.readouterr().out

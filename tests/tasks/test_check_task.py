@@ -22,6 +22,10 @@ def nan():
     return inputs
 
 
+def of_type(dtype):
+    return part(inputs=torch.zeros(4, 1, 8, 8, dtype=dtype))
+
+
 def test_a_good_task_passes():
     check_task(TASK)
     check_task(replace(TASK, val=None, classes=()))
@@ -44,28 +48,19 @@ def test_what_is_printed_is_short():
         ({"classes": ("a",)}, "Task 'toy' has way = 2, but the class names a: name each class once."),
         ({"val": part(inputs=torch.rand(4, 8, 8))}, "The val part of task 'toy' has images of shape (4, 8, 8)"),
         ({"train": part(inputs=torch.rand(4, 784))}, "The val part of task 'toy' has inputs of shape (4, 1, 8, 8)"),
-        (
-            {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.int16))},
-            "train part of task 'toy' has images of type",
-        ),
-        (
-            {"train": part(inputs=torch.zeros(4, 1, 8, 8, dtype=torch.uint8))},
-            "val part of task 'toy' has images of type",
-        ),
-        ({"test": part(inputs=torch.rand(4, 1, 8, 8, dtype=torch.float64))}, "test part of task 'toy' has images of"),
+        ({"train": of_type(torch.int16)}, "The train part of task 'toy' has images of type"),
+        ({"train": of_type(torch.uint8)}, "The val part of task 'toy' has images of type"),
+        ({"test": of_type(torch.float64)}, "The test part of task 'toy' has images of type"),
         ({"train": part(labels=torch.tensor([0, 1, 0]))}, "The train part of task 'toy' has 4 images, but labels"),
         ({"test": part(labels=torch.tensor([0, 2, 0, 1]))}, "The test part of task 'toy' has labels from 0 to 2"),
         ({"train": part(inputs=nan())}, "The train part of task 'toy' has images with values that are not finite"),
         ({"val": part(inputs=255 * torch.rand(4, 1, 8, 8))}, "The val part of task 'toy' has images with values up"),
         ({"train": part(inputs=torch.rand(4, 1, 8, 8).numpy())}, "The train part of task 'toy' holds no tensors"),
-        (
-            {"test": part(inputs=torch.rand(0, 1, 8, 8), labels=torch.zeros(0, dtype=torch.int64))},
-            "Task 'toy' has no test examples: give it some.",
-        ),
+        ({"test": Split(torch.rand(0, 1, 8, 8), torch.zeros(0).long())}, "Task 'toy' has no test examples: give it"),
     ],
 )
 def test_a_mistake_gets_one_sentence(changes, message):
     with pytest.raises(ValueError) as caught:
         check_task(replace(TASK, **changes))
-    assert str(caught.value).startswith(message) or message in str(caught.value)
+    assert str(caught.value).startswith(message)
     assert str(caught.value).count(". ") == 0

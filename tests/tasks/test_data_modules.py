@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from coded_source import CodedSource
 from lightning.pytorch import Callback, LightningModule, Trainer
+from meta_toys import make_trainer
 
 from lit_metanas.tasks import DrawnTasks, EpisodeDataModule, TargetTaskDataModule
 
@@ -50,15 +52,12 @@ class Saver(Callback):
 
 
 def trainer(tmp_path, **more) -> Trainer:
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
-    return Trainer(
-        **({"enable_checkpointing": False, "num_sanity_val_steps": 0} | quiet | more), default_root_dir=tmp_path
-    )
+    return make_trainer(default_root_dir=tmp_path, **more)
 
 
-def data(coded, **more) -> EpisodeDataModule:
+def data(**more) -> EpisodeDataModule:
     small = {"tasks_per_step": 4, "eval_tasks_per_step": 4, "steps_per_epoch": 3, "val_episodes": 6, "test_episodes": 2}
-    return EpisodeDataModule(coded(), way=3, **(small | more))
+    return EpisodeDataModule(CodedSource(), way=3, **(small | more))
 
 
 def on_rank(module, rank: int, world: int):
@@ -73,9 +72,9 @@ def want(epochs: range, first: int = 0) -> list[list[str]]:
     return steps[first:]
 
 
-def test_ranks_share_each_step_and_agree_with_one_process(coded):
+def test_ranks_share_each_step_and_agree_with_one_process():
     def batches(rank: int, world: int, loader: str):
-        module = on_rank(data(coded), rank, world)
+        module = on_rank(data(), rank, world)
         module.setup("fit")
         return [list(batch) for batch in getattr(module, loader)()]
 
@@ -90,9 +89,9 @@ def test_ranks_share_each_step_and_agree_with_one_process(coded):
 
 
 @pytest.mark.parametrize("world", [3, 8])
-def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, world):
+def test_evaluation_has_the_same_episodes_on_any_number_of_processes(world):
     def batches(rank: int, world: int) -> list[list[str]]:
-        module = on_rank(data(coded, val_episodes=7), rank, world)
+        module = on_rank(data(val_episodes=7), rank, world)
         return [[episode.id for episode in batch] for batch in module.val_dataloader()]
 
     ranks = [batches(rank, world) for rank in range(world)]
@@ -101,53 +100,53 @@ def test_evaluation_has_the_same_episodes_on_any_number_of_processes(coded, worl
     assert [[name for batch in each for name in batch] for each in ranks] == places
 
 
-def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(coded, tmp_path):
-    trainer(tmp_path, max_epochs=1, callbacks=[Saver()]).fit(Reader(), data(coded))
+def test_a_resume_whose_steps_would_take_other_numbers_of_tasks_is_refused(tmp_path):
+    trainer(tmp_path, max_epochs=1, callbacks=[Saver()]).fit(Reader(), data())
     path = tmp_path / "step=2.ckpt"
     with pytest.raises(ValueError, match="with 4 tasks a step, and 1 process would take 1: give"):
-        trainer(tmp_path, max_epochs=1).fit(Reader(), data(coded, tasks_per_step=None), ckpt_path=path)
-    trainer(tmp_path).test(Reader(), data(coded, tasks_per_step=None), ckpt_path=path, verbose=False)
+        trainer(tmp_path, max_epochs=1).fit(Reader(), data(tasks_per_step=None), ckpt_path=path)
+    trainer(tmp_path).test(Reader(), data(tasks_per_step=None), ckpt_path=path, verbose=False)
     reader = Reader()
-    trainer(tmp_path, max_epochs=1).fit(reader, data(coded, tasks_per_step=2), ckpt_path=path)  # as was asked for
+    trainer(tmp_path, max_epochs=1).fit(reader, data(tasks_per_step=2), ckpt_path=path)  # as was asked for
     assert reader.seen == [["coded/train/0/4", "coded/train/0/5"]]
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_epochs_differ_and_validation_does_not(coded, tmp_path, num_workers):
+def test_epochs_differ_and_validation_does_not(tmp_path, num_workers):
     reader = Reader()
     trainer(tmp_path, max_epochs=2, precision="64-true" if num_workers else None).fit(
-        reader, data(coded, num_workers=num_workers)
+        reader, data(num_workers=num_workers)
     )
     assert reader.seen == want(range(2))
     once = [[f"coded/val/0/{i}" for i in range(4)], ["coded/val/0/4", "coded/val/0/5"]]
     assert reader.judged == once * 2
 
 
-def test_other_protocol_and_seed_for_evaluation(coded):
-    module = data(coded, seed=5, eval_way=4, eval_shot=2, eval_query=1)
+def test_other_protocol_and_seed_for_evaluation():
+    module = data(seed=5, eval_way=4, eval_shot=2, eval_query=1)
     (train, *_), (val, *_) = next(iter(module.train_dataloader())), next(iter(module.val_dataloader()))
     assert (train.way, train.shot, len(train.query)) == (3, 1, 15)
     assert (val.way, val.shot, len(val.query)) == (4, 2, 4)
-    (other, *_) = next(iter(data(coded, seed=6, eval_way=4, eval_shot=2, eval_query=1).val_dataloader()))
+    (other, *_) = next(iter(data(seed=6, eval_way=4, eval_shot=2, eval_query=1).val_dataloader()))
     assert torch.equal(val.support.inputs, other.support.inputs)
     assert module.shape == (3, 2, 2)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_resume_after_every_step(coded, tmp_path, num_workers):
+def test_resume_after_every_step(tmp_path, num_workers):
     """A run that is resumed from any step's checkpoint sees exactly the episodes that were left."""
-    trainer(tmp_path, max_epochs=3, callbacks=[Saver()]).fit(Reader(), data(coded))
+    trainer(tmp_path, max_epochs=3, callbacks=[Saver()]).fit(Reader(), data())
     for step in (2, 3, 4) if num_workers == 0 else (4,):  # 3 ends an epoch
         reader = Reader()
         resumed = trainer(tmp_path, max_epochs=3)
-        resumed.fit(reader, data(coded, num_workers=num_workers), ckpt_path=tmp_path / f"step={step}.ckpt")
+        resumed.fit(reader, data(num_workers=num_workers), ckpt_path=tmp_path / f"step={step}.ckpt")
         assert reader.seen == want(range(3), first=step), step
         assert resumed.global_step == 9
 
 
-def test_no_worker_outlives_a_training(coded, tmp_path):
+def test_no_worker_outlives_a_training(tmp_path):
     before = set(active_children())
-    episodes = data(coded, num_workers=1)
+    episodes = data(num_workers=1)
     for _ in range(2):
         trainer(tmp_path, max_epochs=1).fit(Reader(), episodes)
         assert set(active_children()) <= before
@@ -158,28 +157,28 @@ def test_no_worker_outlives_a_training(coded, tmp_path):
     assert set(active_children()) <= before
 
 
-def test_resume_after_an_interrupted_step_repeats_that_step(coded, tmp_path):
+def test_resume_after_an_interrupted_step_repeats_that_step(tmp_path):
     reader = Reader()
     reader.interrupt_at = 4
     first = trainer(tmp_path, max_epochs=3)
     with pytest.raises(RuntimeError, match="interrupted"):
-        first.fit(reader, data(coded))
+        first.fit(reader, data())
     first.save_checkpoint(tmp_path / "interrupted.ckpt")
     resumed = Reader()
-    trainer(tmp_path, max_epochs=3).fit(resumed, data(coded), ckpt_path=tmp_path / "interrupted.ckpt")
+    trainer(tmp_path, max_epochs=3).fit(resumed, data(), ckpt_path=tmp_path / "interrupted.ckpt")
     assert reader.seen + resumed.seen == want(range(3))
 
 
-def test_target_tasks_are_spread_over_ranks(coded):
-    tasks = DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=5)
+def test_target_tasks_are_spread_over_ranks():
+    tasks = DrawnTasks(CodedSource(), way=3, train=2, val=1, test=2, tasks=5)
     loaders = [on_rank(TargetTaskDataModule(tasks), rank, 2).predict_dataloader() for rank in (0, 1)]
     assert [len(loader) for loader in loaders] == [3, 2]
     ids = [[whole.task.id for whole in loader] for loader in loaders]
     assert ids == [["coded/test/0", "coded/test/2", "coded/test/4"], ["coded/test/1", "coded/test/3"]]
 
 
-def test_a_process_without_a_task_is_refused(coded):
-    data = TargetTaskDataModule(DrawnTasks(coded(), way=3, train=2, val=1, test=2, tasks=3))
+def test_a_process_without_a_task_is_refused():
+    data = TargetTaskDataModule(DrawnTasks(CodedSource(), way=3, train=2, val=1, test=2, tasks=3))
     data.trainer = SimpleNamespace(world_size=len(data.tasks))
     data.setup("predict")
     data.trainer = SimpleNamespace(world_size=len(data.tasks) + 1)
@@ -187,7 +186,7 @@ def test_a_process_without_a_task_is_refused(coded):
         data.setup("predict")
 
 
-def test_target_tasks_take_the_shape_of_the_search(coded, tmp_path):
+def test_target_tasks_take_the_shape_of_the_search(tmp_path):
     brought = []
 
     class Open(DrawnTasks):
@@ -195,7 +194,7 @@ def test_target_tasks_take_the_shape_of_the_search(coded, tmp_path):
             brought.append(shape)
 
     quiet = trainer(tmp_path)
-    module = TargetTaskDataModule(Open(coded(), way=3, train=2, val=1, test=2, tasks=1))
+    module = TargetTaskDataModule(Open(CodedSource(), way=3, train=2, val=1, test=2, tasks=1))
     reader = Reader()
     quiet.predict(reader, module)
     reader.input_shape = (1, 2, 3)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import wave
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
@@ -191,14 +191,9 @@ def sounds(root: Path, table: bool) -> None:
     for word in ("no", "yes"):
         for speaker in range(5):
             for number in range(3):
-                file = (
-                    root / f"{word}_{speaker}_{number}.wav" if table else root / word / f"{speaker}" / f"{number}.wav"
-                )
+                file = root / (f"{word}_{speaker}_{number}.wav" if table else f"{word}/{speaker}/{number}.wav")
                 file.parent.mkdir(parents=True, exist_ok=True)
-                with wave.open(str(file), "wb") as written:
-                    written.setparams((1, 2, 8000, 0, "NONE", ""))
-                    samples = generator.integers(-9999, 9999, 1000 * (1 + speaker), dtype=np.int16)
-                    written.writeframes(samples.tobytes())
+                soundfile.write(file, generator.integers(-9999, 9999, 1000 * (1 + speaker), dtype=np.int16), 8000)
                 rows.append(f"{file.name},{word},person {speaker}")
     if table:
         (root / "table.csv").write_text("\n".join(rows))
@@ -212,17 +207,8 @@ def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) ->
     task = lm.AudioFolderTask(str(tmp_path), given, features=features, group=group)[0]
     check_apart(parts_of(task, lambda one: int(one[-1].sum()) // 12), 5)
     if table:
-        with pytest.raises(ValueError, match="has no column 'persons': did you mean 'person'"):
-            lm.AudioFolderTask(str(tmp_path), given, group="persons")
-
-
-def test_transcripts_of_a_speaker_are_in_one_part(tmp_path: Path) -> None:
-    sounds(tmp_path, table=True)
-    task = lm.TranscriptTask(str(tmp_path), str(tmp_path / "table.csv"), "label", group="person")[0]
-    assert task.val is not None
-    steps = [{int(one[-1].sum()) for one in part.inputs} for part in (task.train, task.val, task.test)]
-    check_apart(steps, 5)
-    assert [len(part) for part in (task.train, task.val, task.test)] == [18, 6, 6]
+        said = lm.TranscriptTask(str(tmp_path), given, "label", group="person")[0]
+        check_apart([{int(one[-1].sum()) for one in part.inputs} for part in (said.train, said.val, said.test)], 5)
 
 
 def test_texts_of_an_author_are_in_one_part(tmp_path: Path) -> None:
@@ -246,8 +232,6 @@ def test_texts_of_an_author_are_in_one_part(tmp_path: Path) -> None:
         file.write_text(text)
     task = lm.TextTask(str(tmp_path / "written"), preprocessing=words, group="(author .)_")[0]
     check_apart(parts_of(task, author), 6)
-    with pytest.raises(ValueError, match="has no column 'autor': did you mean 'author'"):
-        lm.TextTask(str(table), group="autor")
     table.write_text("\n".join(["text,label,author", *rows, "a text,song,"]))
     with pytest.raises(ValueError, match=r"There is no group at line 38 of '.*texts.csv': fill it in"):
         lm.TextTask(str(table), group="author")

@@ -11,6 +11,24 @@ from lit_metanas.kinds import FolderTask, ImageFolder
 from lit_metanas.kinds.images.image_files import read_image
 
 
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Six classes of five images in mixed sizes, modes and formats."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / "animals"
+    for label, name in enumerate(("ant", "bee", "cat", "dog", "eel", "fox")):
+        (root / name).mkdir(parents=True)
+        for i in range(5):
+            pixels = np.full((20 + i, 31, 3), 40 * label, np.uint8) + generator.integers(0, 9, 3).astype(np.uint8)
+            image = Image.fromarray(pixels)
+            if i == 1:
+                image = image.convert("L")
+            if i == 2:
+                image = image.convert("RGBA")
+            image.save(root / name / f"{i}.png")
+    return root
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_image_gets_the_shape(photographs, channels):
     source = ImageFolder(str(photographs), shape=(channels, 16, 12), train=["cat", "ant"])

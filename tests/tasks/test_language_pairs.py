@@ -5,6 +5,7 @@ import itertools
 import json
 
 import pytest
+from shown_pairs import shown
 
 from lit_metanas.inputs import TokenShape
 from lit_metanas.kinds import NumberWords
@@ -62,7 +63,7 @@ def test_each_number_has_a_name_of_its_own_in_each_language():
         assert all(text == " ".join(text.split()) for text in texts), language
 
 
-def test_a_task_is_digits_and_their_words(shown):
+def test_a_task_is_digits_and_their_words():
     subset = next(subset for subset in SUBSETS if "de" in NumberWords(subset).names)
     tasks = NumberWords(subset)
     task = tasks[tasks.names.index("de")]
@@ -80,7 +81,7 @@ def test_a_task_is_digits_and_their_words(shown):
     assert hashlib.sha256(json.dumps(digits).encode()).hexdigest()[:16] == "600579bb64f57003"
 
 
-def test_sources_of_a_test_part_are_learned_in_no_task(shown):
+def test_sources_of_a_test_part_are_learned_in_no_task():
     parts = {part: set() for part in SUBSETS}
     for subset in SUBSETS:
         tasks = NumberWords(subset, **SMALL, tasks=60)
@@ -101,7 +102,7 @@ def test_languages_are_held_out_by_seed():
     assert names != [NumberWords(subset, seed=1).names for subset in SUBSETS]
 
 
-def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs(shown):
+def test_tasks_are_the_same_each_time_and_more_than_languages_have_other_pairs():
     number = len(NumberWords().names)
     tasks = NumberWords(**{**SMALL, "val": 0}, tasks=number + 1)
     assert tasks[number].id == f"{tasks[0].id}/1"

@@ -42,7 +42,9 @@ def test_files_and_data_frames_are_one_table(tmp_path: Path) -> None:
     rows = rows_of()
     tasks = [read_given(write(tmp_path / f"trees.{form}", rows)) for form in ("csv", "tsv", "jsonl")]
     columns = [name for name in rows[0] if name != "label"]
-    tasks.append(lm.task_from_arrays(Frame(rows, columns), [row["label"] for row in rows]))  # type: ignore[arg-type]
+    types = {"planted": "datetime64[ns]", "old": None}
+    frame = Frame({name: np.array([row[name] for row in rows], dtype=types.get(name, object)) for name in columns})
+    tasks.append(lm.task_from_arrays(frame, [row["label"] for row in rows]))  # type: ignore[arg-type]
     tasks.append(lm.task_from_arrays([[row[name] for name in columns] for row in rows], [row["label"] for row in rows]))
     for task in tasks:
         assert kind_of(task).name == "rows"

@@ -8,11 +8,6 @@ import torch
 import lit_metanas as lm
 from lit_metanas.objectives.objective import NEVER
 
-SPACE = lm.SequenceSpace(
-    operations=("conv_3",), activations=("ReLU",), dropouts=(0.0,), skips=("residual",), depths=(2,), widths=(16,),
-    readouts=("each",),
-)  # fmt: skip
-
 
 def test_the_loss_is_the_mean_cross_entropy_of_start_and_end():
     scores = torch.randn(3, 7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -97,27 +92,16 @@ def test_wrong_numbers_get_a_sentence():
             lm.Span().check_targets("It", torch.tensor(targets))
 
 
-def part(examples: int, seed: int) -> lm.Split:
-    """The answer stands between tokens 1 and 2."""
-    draw = torch.Generator().manual_seed(seed)
-    inputs = torch.randint(3, 9, (examples, 12), generator=draw)
-    start = torch.randint(1, 8, (examples,), generator=draw)
-    end = start + torch.randint(0, 3, (examples,), generator=draw)
-    rows = torch.arange(examples)
-    inputs[rows, start - 1], inputs[rows, end + 1] = 1, 2
-    return lm.Split(inputs, torch.stack([start, end], dim=1))
-
-
-def test_a_search_finds_a_network_that_marks_answers():
-    task = lm.Task(
-        "marked", way=3, train=part(200, 0), val=None, test=part(60, 1), vocabulary=9, objective=lm.Span(longest=4)
-    )
-    lm.tasks.check_task(task)
-    result = lm.search(task, SPACE, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=6), progress=False)
-    assert result.metric == "span F1"
-    assert result.test_score > 0.9
-    with pytest.raises(ValueError, match="Span wants scores for each step of an input, and SequenceSpace"):
-        lm.search(task, lm.SequenceSpace(), queries=1, progress=False)
-    for more in ({"stride": 2}, {"pools": ("max",)}):
-        with pytest.raises(ValueError, match=r"makes one of several: set stride=1 and pools=\['none'\]"):
-            lm.search(task, lm.SequenceSpace(readouts=("each",), **more), queries=1, progress=False)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "Span wants scores for each step of an input, and SequenceSpace"),
+        ({"readouts": ("each",), "stride": 2}, r"makes one of several: set stride=1 and pools=\['none'\]"),
+        ({"readouts": ("each",), "pools": ("max",)}, r"makes one of several: set stride=1 and pools=\['none'\]"),
+    ],
+)
+def test_a_space_without_a_score_for_each_step_is_refused(options, message):
+    part = lm.Split(torch.randint(1, 9, (6, 12)), torch.tensor([[1, 2]] * 6))
+    task = lm.Task("marked", way=3, train=part, val=part, test=part, vocabulary=9, objective=lm.Span(longest=4))
+    with pytest.raises(ValueError, match=message):
+        lm.search(task, lm.SequenceSpace(**options), queries=1, progress=False)

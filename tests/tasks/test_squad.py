@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchmetrics.functional.text import squad
 
 import lit_metanas as lm
 from lit_metanas.kinds.questions.squad import answer_spans
@@ -86,7 +85,7 @@ def test_cut_off_answers_are_counted_and_are_misses_in_the_test_part(tmp_path):
         lm.SquadTask(write(tmp_path / "x.json", passages[1::2]), preprocessing=made)
 
 
-def test_answers_that_are_not_in_the_passage_are_left_out_and_counted(file, tmp_path):
+def test_answers_that_are_not_in_the_passage_are_left_out_and_counted(tmp_path):
     wrong = [{"text": "Rome", "answer_start": 3}, {"text": "Paris", "answer_start": 0}]
     rows = [paragraph(n, answers=[wrong, [], [{"text": "", "answer_start": 2}]][n % 3]) for n in range(9)]
     with pytest.warns(UserWarning, match="9 questions of '.*' have no answer that stands in the passage: left out"):
@@ -147,10 +146,4 @@ def test_a_network_marks_answers_of_new_passages(tmp_path):
     with pytest.raises(ValueError, match="its longest answer is not from 1"):
         lm.load(tmp_path / "out")
     assert [text.lower() for text in texts] == result.predict(task.test.inputs)  # no word of the answers is unknown
-    said = [{"id": one.id + one.passage, "prediction_text": text} for one, text in zip(asked, texts, strict=True)]
-    meant = [
-        {"id": one.id + one.passage, "answers": {"text": list(one.answers), "answer_start": list(one.starts)}}
-        for one in asked
-    ]
-    assert float(squad(said, meant)["f1"]) > 60
     assert result.test_score > 0.6

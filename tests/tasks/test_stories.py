@@ -57,17 +57,3 @@ def test_wrong_arguments_get_a_sentence(monkeypatch):
         _ = lm.kinds.Stories(types=["motives"], tasks=1)[0]
     with pytest.raises(IndexError, match="task 3 of 3"):
         _ = lm.kinds.Stories(tasks=3)[3]
-
-
-def test_a_network_learns_a_type_and_takes_new_stories_with_unknown_words():
-    task = lm.kinds.Stories(types=["motives"], tasks=1, train=200, val=0, test=100)[0]
-    space = lm.SequenceSpace(
-        operations=("conv_5",), activations=("ReLU",), dropouts=(0.0,), skips=("none",), depths=(1,), widths=(32,),
-        readouts=("max",),
-    )  # fmt: skip
-    result = lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=6), progress=False)
-    assert result.test_accuracy > max(Counter(task.test.labels.tolist()).values()) / 100 + 0.2
-    told = ["zoe feels hungry.", "zoe zips to the bakery."]
-    by_pair, by_text = result.predict([("why did Zoe go?", told), "why did Zoe go?\t" + " ".join(told)])
-    assert by_pair == by_text
-    assert set(by_pair) == set(task.classes)

@@ -8,7 +8,7 @@ import torch
 from torchmetrics.functional.text import bleu_score
 
 import lit_metanas as lm
-from lit_metanas.inputs.preprocessing import UNKNOWN, TextPreprocessing
+from lit_metanas.inputs.preprocessing import UNKNOWN
 from lit_metanas.objectives.translation import TextMetric, bleu_scores, chrf_scores
 
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["ein kleiner hund sieht das haus .", "das haus ist klein ."])
@@ -122,20 +122,11 @@ def test_wrong_targets_get_a_sentence():
             objective.check_targets("It", torch.tensor(targets))
 
 
-class Heights(TextPreprocessing):
-    """Makes series of texts."""
-
-    kind = "heights"
-    steps = 3
-    shape = lm.SeriesShape(2, 3)
-    token_lists = show = to_plain = from_plain = None
-
-
 def test_wrong_arguments_get_a_sentence():
     with pytest.raises(ValueError, match="no metric 'chrf': use chrF, BLEU, exact match"):
         lm.Translation(WORDS, metric="chrf")
-    with pytest.raises(ValueError, match="makes series of 2 features and up to 3 steps: give one that makes tokens"):
-        lm.Translation(Heights())
+    with pytest.raises(ValueError, match="makes series of 41 features and up to 3 steps: give one that makes tokens"):
+        lm.Translation(lm.kinds.LogMel(steps=3))
 
 
 @pytest.mark.parametrize(

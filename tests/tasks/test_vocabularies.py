@@ -17,7 +17,6 @@ from lit_metanas.kinds.texts.text_tokens import SINGLE_BYTES
 from lit_metanas.tasks import check_task, draw_task
 
 TEXTS = ["Book a table, please!", "book a flight", "Please book the flight to Rome."]
-SCRIPTS = ["Straße", "a  big\tBanana", "большой", "日本語", "हिन्दी", "\U0001f600"]
 STEMS = ["low lower lowest", "new newer newest", "slow slower", "Straße", "большой больше"]
 
 

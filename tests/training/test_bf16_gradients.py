@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from cipher_tasks import quiet_trainer
 from torch import Tensor, nn
 
 import lit_metanas as lm
@@ -141,10 +142,8 @@ def test_a_meta_training_in_bf16_has_distances_and_weights_in_float32() -> None:
     source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
     head = Noting()
     model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,)), head=head)
-    trainer = lm.Trainer(
-        max_epochs=1, precision=BF16, accelerator="cpu", limit_val_batches=0, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False,
-    )  # fmt: skip
-    trainer.fit(model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2))
+    quiet_trainer(precision=BF16, limit_val_batches=0).fit(
+        model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2)
+    )
     assert head.seen == {(torch.float32, False)}
     assert {weights.dtype for weights in model.parameters()} == {torch.float32}

@@ -18,9 +18,9 @@ import exported_script
 import numpy as np
 import pytest
 import torch
+from drawn_networks import drawn
 from huggingface_hub import ModelCard as HubCard
 from PIL import Image
-from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.kinds.images.image_files import read_images
@@ -28,12 +28,18 @@ from lit_metanas.kinds.read_examples import read_new_examples
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens
 from lit_metanas.records.statistics import percent
 from lit_metanas.training.export.network_description import script_packages, script_takes
+from lit_metanas.training.export.standalone_parts import numbered_tokens
+from lit_metanas.training.export.standalone_predict import read_inputs
+from lit_metanas.training.export.standalone_rows import encoded_rows
+from lit_metanas.training.export.standalone_sounds import log_mel
+from lit_metanas.training.export.standalone_texts import read_texts, written_text
 
 WORDS = lm.kinds.Words(steps=5, least=1).fitted(["it's one two, three नमस्ते"])
 TEXTS = ["IT'S one, two", "", "three नमस्ते six one two one"]
 CHARACTERS = lm.kinds.Characters(steps=12).fitted(TEXTS)
 GRAMS = lm.kinds.NGrams(steps=40).fitted(TEXTS)
 OLD_GRAMS = lm.kinds.NGrams(steps=40, across=False).fitted(TEXTS)
+PAIRS = lm.kinds.BytePairs(size=270, steps=20)
 MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
 ALONE = """
@@ -45,15 +51,6 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 
 NOT_BY_TORCH = "lit_metanas,lightning,numpy,onnxruntime,optuna"
 NOT_BY_ONNXRUNTIME = "lit_metanas,lightning,torch,optuna"
-
-
-def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = space.child(space.sample(torch.Generator().manual_seed(0)), shape, way)
-        for parameter in network.parameters():
-            parameter.data += 0.2 * torch.randn(parameter.shape)
-    return network
 
 
 def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[Any]:
@@ -103,7 +100,7 @@ def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(t
     assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 145
 
 
-def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_classifies_texts_as_the_package_does() -> None:
     made = JoinedTokens(WORDS, CHARACTERS)
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
@@ -116,13 +113,8 @@ def test_the_script_classifies_texts_as_the_package_does(tmp_path: Path) -> None
         agree(found, expected)
 
 
-@pytest.mark.parametrize(
-    "made", [WORDS, CHARACTERS, GRAMS, lm.kinds.BytePairs(size=270, steps=20), JoinedTokens(WORDS, GRAMS), OLD_GRAMS]
-)
+@pytest.mark.parametrize("made", [WORDS, CHARACTERS, GRAMS, PAIRS, JoinedTokens(WORDS, GRAMS), OLD_GRAMS])
 def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) -> None:
-    from lit_metanas.training.export.standalone_parts import numbered_tokens
-    from lit_metanas.training.export.standalone_texts import read_texts
-
     if isinstance(made, lm.kinds.BytePairs):
         pytest.importorskip("tokenizers")
         made = made.fitted(3 * TEXTS)
@@ -136,15 +128,11 @@ def test_the_script_divides_texts_as_the_package_does(made: lm.Preprocessing) ->
         assert numbered_tokens(texts, plain) == expected.tolist()
 
 
-def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_writes_texts_as_the_package_does() -> None:
     encoder = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
-    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=6)
-    goal = lm.Translation(WORDS)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = space.child(space.sample(torch.Generator().manual_seed(0)), WORDS.shape, goal.outputs)
-        for parameter in network.parameters():
-            parameter.data += 0.5 * torch.randn(parameter.shape)
+    goal = lm.Translation(lm.kinds.Words(steps=2, least=1).fitted(TEXTS))
+    space = lm.EncoderDecoderSpace(encoder, decoders=("gru",), decoder_depths=(1,), heads=2, target_steps=3)
+    network = drawn(space, WORDS.shape, goal.outputs, noise=0.5)
     given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
     texts = 30 * TEXTS
@@ -155,10 +143,8 @@ def test_the_script_writes_texts_as_the_package_does(tmp_path: Path) -> None:
     assert all(found == expected for found in answers("empty.txt", "new.txt"))
 
 
-@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, lm.kinds.BytePairs(size=270, steps=20)])
+@pytest.mark.parametrize("target", [WORDS, MARKS, CHARACTERS, PAIRS])
 def test_the_script_writes_tokens_as_the_package_does(target: lm.inputs.TextPreprocessing) -> None:
-    from lit_metanas.training.export.standalone_texts import written_text
-
     if isinstance(target, lm.kinds.BytePairs):
         pytest.importorskip("tokenizers")
         target = target.fitted(3 * TEXTS)
@@ -182,18 +168,6 @@ def write_wave(file: str, rate: int, width: int, channels: int, samples: int) ->
         opened.writeframes(parts.astype(np.uint8).tobytes())
 
 
-def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> None:
-    made = lm.kinds.LogMel(steps=60)
-    network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
-    classes = ("a", "b", "c")
-    lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
-    for name, rate, width, channels in (("one.wav", 8000, 2, 1), ("two.wav", 44100, 3, 2), ("three.wav", 8000, 1, 1)):
-        write_wave(name, rate, width, channels, rate // 2)
-    expected = lm.load("out").predict(["one.wav", "two.wav", "three.wav"])
-    for found in answers("one.wav", "two.wav", "three.wav"):
-        agree(found, expected, within=1e-5)
-
-
 @pytest.mark.parametrize(
     "made",
     [
@@ -209,8 +183,6 @@ def test_the_script_classifies_sounds_as_the_package_does(tmp_path: Path) -> Non
 def test_the_script_hears_sounds_as_the_package_does(
     made: lm.kinds.LogMel, rate: int, width: int, channels: int, samples: int
 ) -> None:
-    from lit_metanas.training.export.standalone_sounds import log_mel
-
     write_wave("x.wav", rate, width, channels, samples)
     expected = made.encode(["x.wav"])[0]
     for library in (torch, np):
@@ -219,7 +191,7 @@ def test_the_script_hears_sounds_as_the_package_does(
 
 
 @pytest.mark.parametrize("arrays", [False, True])
-def test_the_script_transcribes_as_the_package_does(arrays: bool, tmp_path: Path) -> None:
+def test_the_script_transcribes_as_the_package_does(arrays: bool) -> None:
     made, goal = lm.kinds.LogMel(steps=30), lm.Transcription(2)
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("each",))
     write_wave("x.wav", 8000, 2, 1, 2000)
@@ -252,7 +224,7 @@ y,6,-1e300,9e300
 """Its columns stand in another order, beside one of no number."""
 
 
-def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
+def test_the_script_classifies_rows_as_the_package_does() -> None:
     network = drawn(lm.default_space(COLUMNS.shape), COLUMNS.shape)
     given = {"classes": ("a", "b", "c"), "shape": COLUMNS.shape, "preprocessing": COLUMNS}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
@@ -265,32 +237,18 @@ def test_the_script_classifies_rows_as_the_package_does(tmp_path: Path) -> None:
         agree(found, expected, within=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["rows", "texts", "sounds", "images"])
-def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
-    made = {"rows": COLUMNS, "texts": WORDS, "sounds": lm.kinds.LogMel(steps=30), "images": None}[kind]
-    shape = lm.ImageShape(3, 12, 10) if made is None else made.shape
+def test_the_script_predicts_numbers_as_the_package_does() -> None:
+    """By the function that answers for every kind of data."""
     goal = lm.Regression((2000.0, 5.0), (300.0, 2.0), (40.0, 1.5))
-    given = {"classes": ("weight", "age"), "shape": shape, "preprocessing": made, "objective": goal}
-    lm.export_child(drawn(lm.default_space(shape), shape, 2), "out", architecture={}, **given)
-    if kind == "rows":
-        Path("new.csv").write_text(TABLE.replace(', "the', ',"the'), encoding="utf-8-sig")
-        examples = [row for _, row in read_new_examples(["new.csv"], "rows").examples]
-    elif kind == "texts":
-        Path("new.txt").write_text("\n".join(TEXTS), encoding="utf-8")
-        examples = TEXTS
-    elif kind == "sounds":
-        write_wave("x.wav", 8000, 2, 1, 2000)
-        examples = ["x.wav"]
-    else:
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("x.png")
-        examples = ["x.png"]
-    file = {"rows": "new.csv", "texts": "new.txt", "sounds": "x.wav", "images": "x.png"}[kind]
+    given = {"classes": ("weight", "age"), "shape": (3, 12, 10), "objective": goal}
+    network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), (3, 12, 10), 2)
+    lm.export_child(network, "out", architecture={}, **given)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save("x.png")
     exported = lm.load("out")
-    expected = [exported.objective.columns(row, exported.classes) for row in exported.predict(examples).tolist()]
-    assert expected[0].keys() == {
-        f"{end}({name})" for end in ("prediction", "lower", "upper") for name in ("weight", "age")
-    }
-    for found in answers(file, lines=225, onnx=False):
+    expected = [exported.objective.columns(row, exported.classes) for row in exported.predict(["x.png"]).tolist()]
+    ends = ("prediction", "lower", "upper")
+    assert expected[0].keys() == {f"{end}({name})" for end in ends for name in ("weight", "age")}
+    for found in answers("x.png", onnx=False):
         for one, other in zip(found, expected, strict=True):
             assert one == pytest.approx(other, rel=1e-4)
 
@@ -298,8 +256,6 @@ def test_the_script_predicts_numbers_as_the_package_does(kind: str) -> None:
 @pytest.mark.parametrize("names", [COLUMNS.names, ()])
 @pytest.mark.parametrize("scale", ["standardised", "quantiles", "pieces"])
 def test_the_script_scales_rows_as_the_package_does(scale: Any, names: tuple[str, ...]) -> None:
-    from lit_metanas.training.export.standalone_rows import encoded_rows
-
     made = lm.kinds.Columns(names, scale).fitted(ROWS)
 
     values = [*ROWS, [1e308, 5.0, -1e308], [math.nan] * 3, [2.0, 25.0, 6.0], [-4.0, 20.5, 5.5]]
@@ -321,8 +277,6 @@ MIXED = """when,colour,on,weight,id,sort
 
 @pytest.mark.parametrize(("times", "scale"), [("", "standardised"), ("T10:30", "pieces")])
 def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: Any) -> None:
-    from lit_metanas.training.export.standalone_rows import encoded_rows
-
     lines = [line.split(",", 1) for line in MIXED.splitlines()]
     table = [f"{when}{times * when.startswith('2')},{rest}" for when, rest in lines]
     Path("learned.csv").write_text("\n".join(table))
@@ -338,9 +292,7 @@ def test_the_script_encodes_mixed_rows_as_the_package_does(times: str, scale: An
     assert len(found) == 7
 
 
-def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path) -> None:
-    from lit_metanas.training.export.standalone_predict import read_inputs
-
+def test_the_script_scales_images_of_16_bits_as_the_package_does() -> None:
     levels = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
     Image.fromarray(levels).save("grey.png")
     file = Path("grey.png")
@@ -361,8 +313,6 @@ def test_the_script_scales_images_of_16_bits_as_the_package_does(tmp_path: Path)
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
 def test_the_script_lays_transparent_images_over_white_as_the_package_does(mode: str) -> None:
-    from lit_metanas.training.export.standalone_predict import read_inputs
-
     pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
     if mode == "P":
         Image.fromarray(pixels[:, :, :3]).convert("P").save("x.png", transparency=bytes(range(256)))
@@ -437,14 +387,8 @@ def test_the_hubs_own_library_reads_the_card(result: lm.SearchResult, tmp_path: 
     [
         ((1, 8, 8), None, lm.Classification(2), ("PyTorch", "Pillow"), "FILE"),
         (WORDS.shape, lm.kinds.QuestionWords(WORDS, newest_first=False), lm.Span(), ("PyTorch",), "INPUTS.npy"),
-        (WORDS.shape, WORDS, lm.Translation(lm.kinds.BytePairs()), ("PyTorch", "tokenizers"), "FILE"),
-        (
-            WORDS.shape,
-            JoinedTokens(WORDS, lm.kinds.BytePairs()),
-            lm.Classification(2),
-            ("PyTorch", "tokenizers"),
-            "FILE",
-        ),
+        (WORDS.shape, WORDS, lm.Translation(PAIRS), ("PyTorch", "tokenizers"), "FILE"),
+        (WORDS.shape, JoinedTokens(WORDS, PAIRS), lm.Classification(2), ("PyTorch", "tokenizers"), "FILE"),
         (lm.kinds.LogMel().shape, lm.kinds.LogMel(), lm.Transcription(2), ("PyTorch",), "FILE"),
     ],
 )

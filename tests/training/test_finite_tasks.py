@@ -1,8 +1,5 @@
 """Tasks without a finite loss and gradient are left out of their step, counted, and too many of them named."""
 
-import os
-import subprocess
-import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -10,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Callback
-from meta_toys import fit, make_data, make_model, state_of
+from meta_toys import adapting, fit, make_data, make_model, state_of
+from ranks import run_ranks
 
-from lit_metanas.meta import FOMAML, MAML, JointInnerLoop, LinearHead, PrototypeLoss
+from lit_metanas.meta import FOMAML, MAML, PrototypeLoss
 from lit_metanas.records.record import FailedWorkError
 from lit_metanas.relaxations import GumbelSoftmax, Softmax
 from lit_metanas.tasks import draw_episode
@@ -22,18 +20,8 @@ from lit_metanas.training import MetaSearch
 METHODS = {
     "prototypes": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
     "sampled": dict,
-    "maml": lambda: {
-        "meta_gradient": MAML(),
-        "relaxation": Softmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=1),
-    },
-    "vmap": lambda: {
-        "meta_gradient": FOMAML(task_map="vmap"),
-        "relaxation": Softmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=1),
-    },
+    "maml": lambda: adapting(MAML()),
+    "vmap": lambda: adapting(FOMAML(task_map="vmap")),
 }
 
 
@@ -128,12 +116,8 @@ def test_a_training_that_diverges_stops():
 @pytest.mark.timeout(2000)
 def test_two_processes_leave_out_the_same_tasks_and_stop_together(tmp_path):
     script = Path(__file__).with_name("toys") / "spoiled_episodes.py"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
-    for processes in (1, 2):
-        command = ["timeout", "-k", "5", "900", sys.executable, str(script), str(tmp_path), str(processes)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=950)
-        assert done.returncode == 0, done.stderr
-    one, first, second = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1"))
+    (one,) = run_ranks(script, tmp_path, "1", 1, seconds=900)
+    first, second = run_ranks(script, tmp_path, "2", 2, seconds=900)
     assert one["said"] == first["said"] == second["said"]
     assert "index 13, classes " in one["said"]
     assert "at step 3, and 2 were left out before it" in one["said"]

@@ -4,20 +4,16 @@ import pickle
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
+from meta_toys import SHAPE, SPACE, adapting, fit, make_data, make_model, make_trainer
 
 from lit_metanas import DARTSSearcher, Recipe, search
-from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead
+from lit_metanas.inputs import SeriesShape, TokenShape
+from lit_metanas.meta import LinearHead
 from lit_metanas.records import Cost
-from lit_metanas.relaxations import Softmax
-from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces import LayeredSpace, SequenceSpace
 from lit_metanas.tasks import Split, Task
-from lit_metanas.training.meta_weights import (
-    META_KEY,
-    MetaCheckpoint,
-    write_meta_checkpoint,
-)
+from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, write_meta_checkpoint
 
 PART = Split(torch.zeros(2, *SHAPE), torch.arange(2))
 TASK = Task("own", 2, PART, PART, PART)
@@ -69,14 +65,7 @@ def test_parameters_are_cut_to_a_restricted_space(saved):
 
 def test_a_linear_head_is_cut_with_the_features(tmp_path):
     large, small = (LayeredSpace(widths=widths, depths=(2,)) for widths in ((4, 8), (4,)))
-    model = make_model(
-        space=large,
-        head=LinearHead(way=2),
-        meta_gradient=FOMAML(),
-        relaxation=Softmax(),
-        inner_loop=JointInnerLoop(steps=1),
-        shape=SHAPE,
-    )
+    model = make_model(space=large, **adapting(head=LinearHead(way=2)))
     trainer, _ = fit(model, make_data(way=2))
     trainer.save_checkpoint(tmp_path / "end.ckpt")
     features = small.supernet(SHAPE).features
@@ -114,20 +103,20 @@ OTHER = LayeredSpace(kernels=(5,), depths=(2,), widths=(4, 6), pools=("max",), d
         ({"shape": (3, 8, 8)}, r"is for images of shape \(3, 8, 8\), and the data module has images of shape \(1"),
         ({"space": OTHER}, "another search space: for 'layer1.kernel' the model has 5, the checkpoint only 1, 3"),
         ({"architecture": {"layer1.kernel": "3"}}, "search space is larger than the model's: give .* model's start"),
-        (
-            {
-                "head": LinearHead(way=3),
-                "meta_gradient": FOMAML(),
-                "relaxation": Softmax(),
-                "inner_loop": JointInnerLoop(steps=1),
-            },
-            "another head than the model",
-        ),
+        (adapting(), "another head than the model"),
     ],
 )
 def test_other_models_are_refused(options, sentence, saved):
     with pytest.raises(ValueError, match=sentence):
         resume(saved[1], **options)
+
+
+def test_a_checkpoint_of_tokens_is_not_taken_for_one_of_series():
+    # Their shapes are the same numbers, and a network's tensors may be of the same sizes.
+    parts = {"weights": {}, "logits": {}, "labels": {}, "statistics": {}}
+    tokens = MetaCheckpoint(**parts, shape=TokenShape(12, 7), cost=Cost())
+    with pytest.raises(ValueError, match="checkpoint is for sequences of up to 7 of 12 tokens, the model for"):
+        tokens.check_fits(SequenceSpace(readouts=("max",)), SeriesShape(12, 7))
 
 
 def test_a_newer_schema_is_named(saved, tmp_path):
@@ -138,22 +127,9 @@ def test_a_newer_schema_is_named(saved, tmp_path):
         make_model(start=str(path))
 
 
-class Foreign(LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 2)
-
-    def training_step(self, batch, batch_idx):
-        return self.layer(batch).sum()
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
 def test_a_foreign_checkpoint_is_refused(tmp_path):
-    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                      enable_model_summary=False, max_epochs=1)  # fmt: skip
-    trainer.fit(Foreign(), torch.utils.data.DataLoader(torch.ones(4, 2)))
+    trainer = make_trainer(limit_train_batches=1, limit_val_batches=0)
+    trainer.fit(BoringModel())
     trainer.save_checkpoint(tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="was not written by MetaSearch: give one that `fit` of MetaSearch wrote"):
         resume(tmp_path / "foreign.ckpt")

@@ -3,16 +3,18 @@
 import copy
 import math
 from collections import Counter
+from functools import partial
 
 import pytest
 import torch
-from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
+from lightning.pytorch import Callback
+from meta_toys import SHAPE, SPACE, adapting, fit, make_data, make_model, make_trainer
 
 from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLinearHead
 from lit_metanas.meta.inner_loop import Adaptation, evaluate
 from lit_metanas.meta.learner import task_generator
 from lit_metanas.records import ArchitectureRow, write_architectures
-from lit_metanas.relaxations import AnnealedSoftmax, Argmax, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, Argmax
 from lit_metanas.spaces import Architecture
 from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search.episode_evaluation import RunningStatistics
@@ -41,18 +43,13 @@ def child_of(model, **batch_norm):
 def batch_statistics(child, images):
     """Means and biased variances of what reaches each batch-norm of a network in training mode."""
     found = {}
+
+    def note(place, module, given):
+        found[f"layers.{place}.mean"] = given[0].mean((0, 2, 3))
+        found[f"layers.{place}.var"] = given[0].var((0, 2, 3), correction=0)
+
     norms = [module for module in child.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    hooks = [
-        module.register_forward_hook(
-            lambda module, inputs, output, place=place: found.update(
-                {
-                    f"layers.{place}.mean": inputs[0].mean((0, 2, 3)),
-                    f"layers.{place}.var": inputs[0].var((0, 2, 3), correction=0),
-                }
-            )
-        )
-        for place, module in enumerate(norms)
-    ]
+    hooks = [norm.register_forward_pre_hook(partial(note, place)) for place, norm in enumerate(norms)]
     with torch.no_grad():
         child.embed(images)
     for hook in hooks:
@@ -98,8 +95,6 @@ def test_running_statistics_are_those_of_the_last_tasks_under_the_present_weight
 
 
 def test_a_checkpoint_within_an_epoch_holds_the_statistics_of_its_weights(tmp_path):
-    from lightning.pytorch import Callback
-
     class Save(Callback):
         def on_train_batch_end(self, trainer, pl_module, *args):
             if trainer.global_step == 10:
@@ -153,14 +148,8 @@ def test_kept_images_go_round_any_number_of_processes(world):
 
 
 def inner(**options):
-    return {
-        "meta_gradient": FOMAML(),
-        "relaxation": Softmax(),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.1),
-        "head": PrototypeLinearHead(),
-        "batch_norm": "support",
-        **options,
-    }
+    loop = JointInnerLoop(steps=2, learning_rate=0.1)
+    return adapting(**{"inner_loop": loop, "head": PrototypeLinearHead(), "batch_norm": "support", **options})
 
 
 @pytest.mark.parametrize("inference_mode", [True, False])

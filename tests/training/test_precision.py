@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from sharing_toys import TASK
 from torch import Tensor, nn
 
 import lit_metanas as lm
@@ -16,14 +17,6 @@ CPU = torch.device("cpu")
 SPACE = lm.LayeredSpace(kernels=(3,), depths=(2,), widths=(8,), dropouts=(0.0,), norms=("batch",), pools=("max",))
 LABELS = SPACE.sample(torch.Generator().manual_seed(0))
 RECIPE = lm.Recipe(epochs=4, batch_size=8, augmentation="light")
-
-
-def task() -> lm.Task:
-    """Stripes of three widths under noise."""
-    labels = torch.arange(60) % 3
-    stripes = torch.sin(torch.arange(8) * (0.5 + labels[:, None])).view(-1, 1, 1, 8).expand(-1, 1, 8, 8)
-    noise = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    return lm.task_from_arrays((0.5 + 0.2 * stripes + 0.3 * noise).clamp(0, 1), labels)
 
 
 def child(space: lm.SearchSpace = SPACE, recipe: lm.Recipe = RECIPE) -> lm.Child:
@@ -40,7 +33,7 @@ def trained(name: str, around: str = FLOAT32) -> lm.Child:
     """A child after a training in a precision, with autocast of another around it."""
     one = child()
     with precision.autocast(around, CPU):
-        fit_child(one, task().train, seed=0, precision=name)
+        fit_child(one, TASK.train, seed=0, precision=name)
     return one
 
 
@@ -88,14 +81,14 @@ def test_a_processor_without_bf16_takes_float32_and_times_nothing(timed: Callabl
     assert timed(10.0) == [FLOAT32]
     assert by_flags("auto", CPU) == FLOAT32
     assert by_flags(BF16, CPU) == BF16  # as it was given
-    estimator = lm.estimators.TrainingEstimator(task(), SPACE, 0, RECIPE, precision="auto")
+    estimator = lm.estimators.TrainingEstimator(TASK, SPACE, 0, RECIPE, precision="auto")
     assert "precision" not in estimator.settings
 
 
 @pytest.mark.usefixtures("flags")
 def test_scores_name_the_precision_and_follow_it() -> None:
     plain, flagged, given = (
-        lm.estimators.TrainingEstimator(task(), SPACE, 0, RECIPE, precision=name) for name in (FLOAT32, "auto", BF16)
+        lm.estimators.TrainingEstimator(TASK, SPACE, 0, RECIPE, precision=name) for name in (FLOAT32, "auto", BF16)
     )
     assert "precision" not in plain.settings
     assert flagged.settings["precision"] == given.settings["precision"] == BF16
@@ -122,7 +115,7 @@ def test_passes_are_in_bf16_and_all_else_in_float32(monkeypatch: pytest.MonkeyPa
         return plain(self, scores, targets, label_smoothing)
 
     monkeypatch.setattr(Classification, "loss", loss)
-    fit_child(one, task().train, seed=0, precision=BF16)
+    fit_child(one, TASK.train, seed=0, precision=BF16)
     assert seen.pop("scores") == {torch.float32}
     assert len(seen) == 6  # of two convolutions and a classifier
     for name, types in seen.items():
@@ -140,7 +133,7 @@ def test_a_training_has_its_own_precision_whatever_its_caller_has(name: str) -> 
 
 def test_a_search_names_its_precision() -> None:
     results = {
-        name: lm.search(task(), SPACE, recipe=RECIPE, flops=1e8, precision=name, progress=False)
+        name: lm.search(TASK, SPACE, recipe=RECIPE, flops=2e7, precision=name, progress=False)
         for name in (FLOAT32, BF16)
     }
     assert [one.precision for one in results.values()] == [FLOAT32, BF16]
@@ -148,4 +141,4 @@ def test_a_search_names_its_precision() -> None:
     assert "precision" not in str(results[FLOAT32])
     assert {weights.dtype for weights in results[BF16].network.parameters()} == {torch.float32}
     with pytest.raises(ValueError, match="search: precision is 'half'; give auto, 32-true or bf16-mixed"):
-        lm.search(task(), SPACE, precision="half")
+        lm.search(TASK, SPACE, precision="half")

@@ -170,12 +170,9 @@ def test_parts_that_do_not_fit_are_refused() -> None:
             lm.Recipe(**{name: 1.5})
     with pytest.raises(ValueError, match="Recipe: mixup is -1; it must be at least 0"):
         lm.Recipe(mixup=-1)
-    tokens: dict[str, Any] = {
-        "shape": lm.TokenShape(50, 20),
-        "way": 3,
-        "space": lm.default_space(lm.TokenShape(50, 20)),
-    }
-    tokens["architecture"] = tokens["space"].sample(torch.Generator().manual_seed(0))
+    space = lm.default_space(lm.TokenShape(50, 20))
+    tokens: dict[str, Any] = {"shape": lm.TokenShape(50, 20), "way": 3, "space": space}
+    tokens["architecture"] = space.sample(torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="mirror is for images, and the inputs are"):
         lm.Child(recipe=lm.Recipe(mirror=True), **tokens)
     with pytest.raises(ValueError, match="mixup is for classes or numbers of images or rows"):

@@ -4,26 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from meta_toys import SHAPE, SPACE, fit, make_data, make_model, make_trainer
-from torch import Tensor
+from meta_toys import SHAPE, SPACE, adapting, assert_same, fit, make_data, make_model, make_trainer
 
 import lit_metanas as lm
 
-LINEAR = {
-    "meta_gradient": lm.meta.FOMAML(),
-    "relaxation": lm.relaxations.Softmax(),
-    "inner_loop": lm.meta.JointInnerLoop(steps=1),
-}
-HEADS = {"prototypes": lambda: {}, "linear": lambda: {**LINEAR, "head": lm.meta.LinearHead(), "batch_norm": "support"}}
+HEADS = {"prototypes": lambda: {}, "linear": lambda: adapting(head=lm.meta.LinearHead(), batch_norm="support")}
 
 
-def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-    assert list(one) == list(other)
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
-
-
-@pytest.mark.parametrize("precision", ["32-true", "64-true"])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("head", "precision"), [("prototypes", "64-true"), ("linear", "32-true")])
 def test_a_model_that_is_built_late_starts_and_trains_as_one_that_knows(head: str, precision: str) -> None:
     known = {**HEADS[head](), **({"head": lm.meta.LinearHead(way=3)} if head == "linear" else {})}
     early, late = make_model(**known), make_model(shape=None, **HEADS[head]())
@@ -86,4 +74,4 @@ def test_a_model_without_data_that_tell_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="MetaSearch does not know the shape of its inputs: give it as 'shape', or a"):
         make_trainer().fit(make_model(shape=None), loader, loader)
     with pytest.raises(ValueError, match="LinearHead does not know the number of classes: give it as 'way'"):
-        make_model(**LINEAR, head=lm.meta.LinearHead())
+        make_model(**adapting(head=lm.meta.LinearHead()))

@@ -103,7 +103,7 @@ def test_without_open_steps_on_logits_there_is_nothing_to_adapt():
         make_model(task_architectures=AdaptedLogits())
 
 
-def test_running_statistics_of_other_architectures_need_training_tasks(tested):
+def test_running_statistics_of_other_architectures_need_training_tasks():
     model = make_model(**OPTIONS, task_architectures=AdaptedLogits())
     with pytest.raises(ValueError, match="needs statistics from training"):
         make_trainer().test(model, make_data(), verbose=False)

@@ -49,14 +49,8 @@ CASES = {
 def test_three_times_the_forward_passes(case, batch_norm):
     method, relaxation, inner_loop, head = CASES[case]
     inner_loop = inner_loop or NoInnerLoop()
-    model = make_model(
-        space=SPACE,
-        meta_gradient=method,
-        relaxation=relaxation,
-        inner_loop=inner_loop,
-        head=head,
-        batch_norm=batch_norm,
-    )
+    given = {"meta_gradient": method, "relaxation": relaxation, "inner_loop": inner_loop, "head": head}
+    model = make_model(space=SPACE, batch_norm=batch_norm, **given)
     episode = make_data().stream("train")[0, 0]
     for task in range(3):
         parameters = model.meta_parameters()

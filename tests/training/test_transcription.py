@@ -42,14 +42,12 @@ GRU = SPACE.restricted(SMALL).sample(torch.Generator().manual_seed(0))
 
 
 def test_a_search_finds_a_network_that_transcribes():
-    result = lm.search(TASK, SPACE, queries=3, recipe=lm.Recipe(epochs=12), seed=0, progress=False)
+    result = lm.search(TASK, SPACE, queries=2, recipe=lm.Recipe(epochs=12), seed=0, progress=False)
     assert result.metric == "word accuracy"
     assert result.test_score > 0.8
     assert 0 < result.ci95 < 0.2
     assert result.class_accuracy == {}
     assert "test word accuracy: " in repr(result)
-    with pytest.raises(AttributeError, match="judged by word accuracy, not by accuracy: see test_score"):
-        _ = result.test_accuracy
     predictions = TASK.goal.predictions(result.network(TASK.test.inputs))
     assert result.predict(TASK.test.inputs) == [" ".join("_abc"[symbol] for symbol in row) for row in predictions]
     assert result.classes == ("a", "b", "c")
@@ -70,8 +68,6 @@ def test_what_an_example_says_does_not_depend_on_its_batch():
             assert torch.equal(silence[:, BLANK], torch.ones(len(silence), dtype=torch.float64))
 
 
-def test_what_tells_classes_apart_refuses_transcripts():
-    with pytest.raises(ValueError, match="Transcription wants scores for each step of an input, and SequenceSpace"):
-        lm.search(TASK, lm.SequenceSpace(), queries=1, progress=False)
+def test_a_meta_training_refuses_a_space_for_transcripts():
     with pytest.raises(ValueError, match="Classification wants scores for an input, and SequenceSpace has"):
         lm.MetaSearch(space=SPACE, shape=TASK.shape)

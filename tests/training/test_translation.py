@@ -31,7 +31,7 @@ def task(metric: str = "exact match") -> lm.Task:
     )  # fmt: skip
 
 
-def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
+def test_a_search_finds_a_network_that_writes_letters_in_reverse():
     result = lm.search(task(), SPACE, queries=2, recipe=RECIPE, seed=0, progress=False)
     assert result.metric == "exact match"
     assert result.test_score > 0.9
@@ -46,8 +46,6 @@ def test_a_search_finds_a_network_that_writes_letters_in_reverse(tmp_path):
     first = part(100, 2)
     assert [shown.example, shown.meant] == [*LETTERS.show(first.inputs[:1]), *LETTERS.show(first.labels[:1])]
     assert [shown.said] == result.predict(first.inputs[:1])
-    result.export(tmp_path)
-    assert lm.load(tmp_path).show(["a b c d", "e d a a"]) == ["d c b a", "a a d e"]
     with pytest.raises(AttributeError, match="judged by exact match, not by accuracy: see test_score"):
         _ = result.test_accuracy
 

@@ -1,6 +1,5 @@
 """Two processes, one of which spoils its state in many ways: ``spoiled_ranks.py FOLDER``; each writes what is told."""
 
-import json
 import logging
 import sys
 import warnings
@@ -8,9 +7,6 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "training" / "toys"))
-
 from meta_toys import fit, make_data, make_model
 
 from lit_metanas.callbacks import ReplicaCheck
@@ -78,17 +74,11 @@ def main() -> None:
     spoil, check = Spoil(), ReplicaCheck(every_n_steps=3)
     told = ""
     try:
-        fit(
-            make_model(),
-            make_data(steps_per_epoch=20),
-            devices=2,
-            strategy="ddp",
-            callbacks=[spoil, SpoilOnce(), check],
-        )
+        data = make_data(steps_per_epoch=20)
+        fit(make_model(), data, devices=2, strategy="ddp", callbacks=[spoil, SpoilOnce(), check])
     except ChildProcessError as error:
         told = str(error)
-    rank = torch.distributed.get_rank()
-    Path(sys.argv[1], f"{rank}.json").write_text(json.dumps({**spoil.told, "stopped": told}))
+    torch.save({**spoil.told, "stopped": told}, Path(sys.argv[1], f"rank{torch.distributed.get_rank()}.pt"))
 
 
 if __name__ == "__main__":

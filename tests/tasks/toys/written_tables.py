@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 
 def write(path: Path, rows: list[dict[str, Any]]) -> str:
     """A table of rows in the form that a name ends in."""
@@ -25,17 +23,14 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
 
 
 class Frame:
-    """What this package sees of a data frame."""
+    """What this package sees of a data frame, of values by the names of columns."""
 
-    def __init__(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
-        self.rows, self.columns, self.ndim = rows, columns, 2
-        self.shape = len(rows), len(columns)
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values, self.columns, self.ndim = values, list(values), 2
+        self.shape = len(self), len(values)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        values = [row[name] for row in self.rows]
-        if name == "planted":
-            return np.array(values, dtype="datetime64[ns]")
-        return np.array(values, dtype=None if name == "old" else object)
+    def __getitem__(self, key: Any) -> Any:
+        return Frame({name: self.values[name] for name in key}) if isinstance(key, list) else self.values[key]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(next(iter(self.values.values())))

@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lit_metanas.meta import PrototypeLoss
-from lit_metanas.relaxations import SampledChild
+from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, MetaGradient, PrototypeLoss
+from lit_metanas.relaxations import SampledChild, Softmax
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource
 from lit_metanas.tasks.source import SUBSETS
@@ -66,6 +66,12 @@ def make_model(*, weights_seed: int = 0, **options: Any) -> MetaSearch:
         return MetaSearch(**options)
 
 
+def adapting(meta_gradient: MetaGradient | None = None, **options: Any) -> dict[str, Any]:
+    """Options of a model that adapts weights, logits and a linear head to each task, in one step unless told."""
+    given = {"meta_gradient": meta_gradient or FOMAML(), "relaxation": Softmax(), "inner_loop": JointInnerLoop(steps=1)}
+    return {**given, "head": LinearHead(way=3), **options}
+
+
 def make_data(**options: Any) -> EpisodeDataModule:
     sizes = {"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4}
     source = options.pop("source", None) or Patterns()
@@ -106,3 +112,10 @@ def state_of(model: MetaSearch) -> dict[str, Tensor]:
         for number, group in enumerate(optimizer.param_groups):
             tensors[f"optimizer {place} group {number} lr"] = torch.tensor(group["lr"], dtype=torch.float64)
     return {name: value.detach().clone() for name, value in tensors.items()}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    """Names in the same order, and equal tensors."""
+    assert list(one) == list(other)
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name

@@ -45,7 +45,7 @@ def main() -> None:
     except RuntimeError as error:
         said = str(error)
     result = {"state": spoil.state, "said": said, "skipped": model.account.skipped}
-    torch.save(result, folder / f"{processes}-{model.trainer.global_rank}.pt")
+    torch.save(result, folder / f"rank{model.trainer.global_rank}.pt")
 
 
 if __name__ == "__main__":

@@ -8,20 +8,10 @@ from typing import Any
 
 import torch
 from cipher_tasks import IMAGES, Stripes, quiet_trainer
-from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
+from meta_toys import Losses
 
 import lit_metanas as lm
-
-
-class Losses(Callback):
-    """Keeps them."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def on_train_batch_end(self, trainer, pl_module, *args):
-        self.values.append(float(trainer.callback_metrics["train/loss"]))
 
 
 def train(folder: Path, devices: int) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
-from meta_toys import Losses, make_data, make_model, make_trainer, state_of
+from meta_toys import Losses, adapting, make_data, make_model, make_trainer, state_of
 from torch import distributed
 
 from lit_metanas.callbacks import ReplicaCheck
-from lit_metanas.meta import FOMAML, JointInnerLoop, LinearHead, PrototypeLoss
-from lit_metanas.relaxations import GumbelSoftmax, Softmax
+from lit_metanas.meta import LinearHead, PrototypeLoss
+from lit_metanas.relaxations import GumbelSoftmax
 from lit_metanas.training import ArchitectureSchedule, Preemption
 
 METHODS = {
@@ -28,14 +28,7 @@ METHODS = {
     },
     "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3)},
     "soft": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
-    "fomaml": lambda: {
-        "shape": None,
-        "meta_gradient": FOMAML(),
-        "relaxation": Softmax(),
-        "head": LinearHead(),
-        "inner_loop": JointInnerLoop(steps=1),
-        "batch_norm": "support",
-    },
+    "fomaml": lambda: adapting(shape=None, head=LinearHead(), batch_norm="support"),
 }
 
 KINDS = ("allreduce", "broadcast", "allgather", "_allgather_base", "reduce", "reduce_scatter", "gather", "scatter")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from types import SimpleNamespace
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from lit_metanas.meta import Learner, NoInnerLoop, Parameters
+from lit_metanas.meta.learner import task_generator
 from lit_metanas.spaces import Supernet
 from lit_metanas.tasks import Episode, Split
 
@@ -78,7 +78,7 @@ def _convolve(inputs, kernel):
     return F.conv2d(inputs, kernel, padding=kernel.shape[-1] // 2)
 
 
-def _episode(index: int, way: int = 3, shot: int = 2, queries: int = 6) -> Episode:
+def episode(index: int, way: int = 3, shot: int = 2, queries: int = 6) -> Episode:
     generator = torch.Generator().manual_seed(100 + index)
     means = torch.randn(way, 2, 4, 4, generator=generator, dtype=torch.float64)
 
@@ -90,7 +90,7 @@ def _episode(index: int, way: int = 3, shot: int = 2, queries: int = 6) -> Episo
     return Episode(f"task{index}", way, support, None, split(torch.arange(queries) % way))
 
 
-def _parameters(supernet: Supernet, head=None) -> Parameters:
+def parameters_of(supernet: Supernet, head=None) -> Parameters:
     generator = torch.Generator().manual_seed(1)
     logits = {name: torch.randn(2, generator=generator, dtype=torch.float64) * 0.5 for name in CHOICES}
     weights = {name: value.detach().clone() for name, value in supernet.named_parameters()}
@@ -98,24 +98,18 @@ def _parameters(supernet: Supernet, head=None) -> Parameters:
     return Parameters(weights, logits, {name: value.double() for name, value in initial.items()})
 
 
-def _noises(meta_gradient, learner, inner_loop, parameters, episodes, **options):
-    from lit_metanas.meta.learner import task_generator
-
-    sizes = {"steps": inner_loop.steps}
-    return [
-        learner.draw_noise(parameters.logits, episode, task_generator(0, 0, i), **sizes, **options)
-        for i, episode in enumerate(episodes)
-    ]
-
-
-def _evaluate_gradient(meta_gradient, *, relaxation, head, inner_loop=None, batch_norm="support", tasks=2, **options):
+def call(meta_gradient, *, relaxation, head, inner_loop=None, batch_norm="support", tasks=2, **options):
     """Everything about one call, and its result."""
     supernet = TinySupernet()
     inner_loop = inner_loop or NoInnerLoop()
     learner = Learner(supernet, relaxation, head, batch_norm)
-    parameters = options.pop("parameters", None) or _parameters(supernet, head)
-    episodes = options.pop("episodes", None) or [_episode(i) for i in range(tasks)]
-    noises = options.pop("noises", None) or _noises(meta_gradient, learner, inner_loop, parameters, episodes, **options)
+    parameters = options.pop("parameters", None) or parameters_of(supernet, head)
+    episodes = options.pop("episodes", None) or [episode(i) for i in range(tasks)]
+    steps = inner_loop.steps
+    noises = [
+        learner.draw_noise(parameters.logits, one, task_generator(0, 0, place), steps=steps, **options)
+        for place, one in enumerate(episodes)
+    ]
     gradients, metrics = meta_gradient(learner, inner_loop, parameters, episodes, noises, 0.5)
     return SimpleNamespace(
         learner=learner,
@@ -125,11 +119,4 @@ def _evaluate_gradient(meta_gradient, *, relaxation, head, inner_loop=None, batc
         noises=noises,
         gradients=gradients,
         metrics=metrics,
-    )
-
-
-@pytest.fixture
-def tiny():
-    return SimpleNamespace(
-        supernet=TinySupernet, episode=_episode, parameters=_parameters, noises=_noises, call=_evaluate_gradient
     )
