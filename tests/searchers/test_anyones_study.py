@@ -2,17 +2,18 @@
 
 from itertools import product
 
-import optuna
 import pytest
 import torch
+from letters import optimized
 from optuna.samplers import RandomSampler
 
 from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution, record_of
-from lit_metanas.searchers.query.study import quiet_optuna
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
 from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
 from lit_metanas.training import Trainer
+
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 
 class Blocks(ChoiceSpace):
@@ -28,7 +29,6 @@ class Blocks(ChoiceSpace):
 
 
 SPACE = Blocks()
-ALL = tuple(SPACE.architectures())
 NAMES = [choice.name for choice in SPACE.choices]
 
 
@@ -49,13 +49,6 @@ def asked(trial, prefix="", *, conditional=True):
     if parameters["depth"] > 2 or not conditional:
         parameters["skip"] = trial.suggest_categorical(f"{prefix}skip", ["none", "add"])
     return SPACE.from_parameters(parameters, prefix="")
-
-
-def optimized(sampler, number, objective, **options):
-    with quiet_optuna():
-        study = optuna.create_study(sampler=sampler, direction="maximize", **options)
-        study.optimize(objective, n_trials=number)
-    return study
 
 
 def tried(study, prefix=""):

@@ -72,10 +72,7 @@ def test_tampered_notes_get_one_sentence(name: str, value: object, storage: str,
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("reserved", {"turn": 1}),
-        ("reserved", {"turn": 1, "queries": -5, "flops": 0, "architecture": {}, "recipe": {}}),
-    ],
+    [("reserved", {"turn": 1}), ("reserved", {"turn": 1, "queries": -5, "flops": 0, "architecture": {}, "recipe": {}})],
 )
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_tampered_notes_among_workers_get_one_sentence(name: str, value: object) -> None:

@@ -128,13 +128,6 @@ def test_a_supernet_estimates_what_its_child_scores(make, space):
         lm.estimators.SupernetEstimator(task, space, 0, weights)
 
 
-def test_what_cannot_be_computed_is_told_before_the_search():
-    reads = lm.SequenceSpace(widths=(8, 16), readouts=("each",))
-    for task, space in ((transcription(), reads), (translation(), lm.EncoderDecoderSpace(reads))):
-        with pytest.raises(ValueError, match=r"a supernet is of one width, and 8, 16 are left: give 'widths' one, or"):
-            lm.DARTSSearcher(epochs=1).search(task, space, lm.Budget(flops=1e9), seed=0)
-
-
 def test_a_head_that_starts_from_classes_is_refused():
     weights = dict(WRITES.supernet(translation().shape).named_parameters())
     logits = {choice.name: torch.zeros(len(choice.labels)) for choice in WRITES.choices}
