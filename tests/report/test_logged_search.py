@@ -117,12 +117,11 @@ def test_the_network_is_an_artifact_online_alone(logged, tmp_path, monkeypatch, 
         assert run.kept == []
 
 
-def test_a_failure_is_a_warning_and_the_result_is_there(monkeypatch, tmp_path):
+def test_a_failure_is_a_warning_and_the_result_is_there(monkeypatch, here):
     def refuse(**options):
         raise CommError("no network.")
 
     monkeypatch.setattr(wandb, "init", refuse)
-    monkeypatch.chdir(tmp_path)
     with pytest.warns(UserWarning, match=r"Weights & Biases got nothing of this search \(no network\): log in"):
         result = lm.auto(data(), flops=FLOPS, space=SPACE, progress=False, workers=1, wandb="letters")
     assert result.parameters > 0

@@ -74,6 +74,13 @@ def on_accelerator() -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def data_folder(request: pytest.FixtureRequest) -> Path:
     folder = request.config.getoption("--data")
     if folder is None or not folder.is_dir():
