@@ -11,17 +11,17 @@ import pytest
 import torch
 import yaml
 from own_processes import DATA, MODEL, command, environment
+from tiny import of_class
 
-CHECK = {"class_path": "lit_metanas.callbacks.ReplicaCheck", "init_args": {"every_n_steps": 1}}
+CHECK = of_class("ReplicaCheck", every_n_steps=1)
 
 
 @pytest.fixture
-def fit(tmp_path, monkeypatch):
+def fit(here):
     """Fits on two processes one of which has a fault; returns the exit code and what was said on stderr."""
-    monkeypatch.chdir(tmp_path)
 
     def start(what: str, rank: int) -> tuple[int, str]:
-        fault = {"class_path": "cluster_toys.Fault", "init_args": {"what": what, "rank": rank}}
+        fault = of_class("cluster_toys.Fault", what=what, rank=rank)
         trainer = {"accelerator": "cpu", "devices": 2, "strategy": "ddp", "max_epochs": 3, "default_root_dir": "run"}
         trainer |= {"enable_progress_bar": False, "callbacks": [CHECK, fault]}
         Path("fit.yaml").write_text(yaml.safe_dump({"model": MODEL, "data": DATA, "trainer": trainer}))

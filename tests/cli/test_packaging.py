@@ -1,9 +1,7 @@
 """What is installed, and what README.md promises."""
 
 import configparser
-import os
 import re
-import subprocess
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -41,5 +39,3 @@ def test_continuous_integration_finds_its_commands_in_the_readme() -> None:
     assert install[0].startswith("python3 -m venv .venv && ")
     assert re.search(r"lit-metanas run (-c configs/experiments/quick\.yaml|quick)$", install[0])
     assert test[0].endswith("pytest -n auto")
-    assert os.access(ROOT / ".ci" / "run", os.X_OK)
-    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], timeout=600).returncode == 0

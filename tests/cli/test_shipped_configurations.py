@@ -5,23 +5,20 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lit_metanas.cli.command_line import main
 from lit_metanas.cli.configuration_files import configuration_path, path_of_name, with_parts
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import ConfigPath, Phase, plan
 from lit_metanas.cli.program import Program
 
+pytestmark = pytest.mark.usefixtures("here")
+
 ROOT = Path(__file__).parents[2]
 CONV4 = path_of_name("fit/conv4")
-
-
-@pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("word", ["conv4", "fit/conv4", "conv4.yaml", "configs/fit/conv4.yaml"])
@@ -57,12 +54,9 @@ def test_a_name_that_several_share_takes_a_folder_or_the_verb_that_takes_only_on
         ("", "''. See `lit-metanas configs`."),
     ],
 )
-def test_an_unknown_name_gets_one_sentence(word: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_gets_one_sentence(word: str, told: str, refusal: Callable[..., str]) -> None:
     for command in (["fit", "-c", word], ["run", f"--config={word}"] if word else ["run", "-c", word]):
-        assert main(command) == 2
-        said = capsys.readouterr().err
-        assert said.startswith(f"lit-metanas: There is no file or configuration {told}")
-        assert said.count("\n") == 1
+        assert refusal(*command).startswith(f"There is no file or configuration {told}")
 
 
 def test_spaces_and_sources_go_by_their_names_too() -> None:
@@ -87,9 +81,8 @@ def test_an_own_file_builds_on_a_name_and_an_own_experiment_takes_names() -> Non
     assert step.args[2] == str(CONV4)
 
 
-def test_run_takes_an_experiments_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "quick", "--seeds=a"]) == 2
-    assert '"seeds"' in capsys.readouterr().err
+def test_run_takes_an_experiments_name(refusal: Callable[..., str]) -> None:
+    assert '"seeds"' in refusal("run", "quick", "--seeds=a")
 
 
 @pytest.mark.slow
