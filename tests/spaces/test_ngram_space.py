@@ -5,6 +5,7 @@ from math import log
 import pytest
 import torch
 import torch.nn.functional as F
+from space_toys import check_programs, every_objective
 
 import lit_metanas as lm
 from lit_metanas.kinds import NGrams
@@ -124,15 +125,7 @@ def test_classes_labels_and_numbers_have_margins():
     assert margins_of(Ordinal(3), torch.tensor([0])) is None
 
 
-@pytest.mark.parametrize(
-    ("objective", "targets"),
-    [
-        (None, LABELS),
-        (SeveralLabels(3, weights=((0.5, 2.0),) * 3), F.one_hot(LABELS).float()),
-        (Regression.of(LABELS[:, None].float()), LABELS[:, None].float()),
-    ],
-    ids=["classes", "labels", "numbers"],
-)
+@every_objective(LABELS)
 def test_texts_are_learned_by_the_ends_of_their_words(objective, targets):
     weights = 1 + torch.rand(len(TEXTS), generator=torch.Generator().manual_seed(0))
     split = lm.Split(GRAMS.encode(TEXTS), targets, weights)
@@ -161,19 +154,11 @@ def test_few_weights_are_those_of_the_most_frequent_n_grams():
 
 @pytest.mark.parametrize("numbers", [0, 2])
 def test_a_program_gives_the_same_scores(tmp_path, numbers):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     inputs, shape = inputs_with(numbers)
     child = child_of(3, shape=shape)
     fit_child(child, lm.Split(inputs, LABELS), seed=0)
-    given = {"architecture": MOST, "classes": ("a", "b", "c"), "shape": shape}
-    given["preprocessing"] = None if numbers else GRAMS
-    lm.export_child(child.network, tmp_path, **given, onnx=True)
-    with torch.no_grad():
-        expected = child.network(inputs)
-        torch.testing.assert_close(lm.load(tmp_path).network(inputs), expected, atol=1e-4, rtol=0)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (scores,) = session.run(None, {"inputs": inputs.numpy()})
-    torch.testing.assert_close(torch.from_numpy(scores), expected, atol=1e-4, rtol=0)
+    given = {"shape": shape, "preprocessing": None if numbers else GRAMS}
+    check_programs(child.network, inputs, tmp_path, tolerance=1e-4, **given)
     if not numbers:
         assert lm.load(tmp_path).show(TEXTS[:3]) == ["a", "b", "c"]
 

@@ -55,12 +55,8 @@ def scores_of(task, number, seed=0, sign=1.0):
     )
 
 
-class Tasks(list):
-    """A data set of tasks."""
-
-
 def loader(tasks):
-    return DataLoader(Tasks(tasks), batch_size=1, collate_fn=lambda found: found[0])
+    return DataLoader(tasks, batch_size=1, collate_fn=lambda found: found[0])
 
 
 def fit(folder, tasks, epochs=1, checkpoint=None):
