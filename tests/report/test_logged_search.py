@@ -2,22 +2,18 @@
 
 import json
 import math
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import wandb
 from wandb.errors import CommError
+from wandb_file import records
 
 import lit_metanas as lm
 from lit_metanas.callbacks import results
 from lit_metanas.callbacks.results import columns_of_trials, draw_coordinates
 from lit_metanas.report.logged_search import log_search
-
-sys.path.insert(0, str(Path(__file__).parent))
-from wandb_file import records
 
 FLOPS, SPACE = (2e7, 1e7), lm.LayeredSpace(widths=(4,), depths=(1, 2))
 

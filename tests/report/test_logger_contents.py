@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb_file import records
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
 from lit_metanas.comparisons import TargetSearch
@@ -24,9 +23,6 @@ from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Split, TargetTaskDataModule, Task, TaskCollection
 from lit_metanas.training import MetaSearch, Recipe
-
-sys.path.insert(0, str(Path(__file__).parent))
-from wandb_file import records
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(
