@@ -54,18 +54,15 @@ def option(name: str) -> str:
     return f"--config={CONFIGS / name}.yaml"
 
 
-def parsed(kind: type, path: Path) -> object:
-    public_names()  # whose modules are imported then, so that a class goes by its name alone
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(kind, "value")
-    return parser.parse_args([f"--value={path}"]).value
-
-
 @pytest.mark.parametrize("name", names("sources"))
 def test_source(name: str) -> None:
     path = CONFIGS / f"{name}.yaml"
     kind = TaskCollection if name.removeprefix("sources/") in COLLECTIONS else TaskSource
-    assert parsed(kind, path).class_path.endswith(f".{yaml.safe_load(path.read_text())['class_path']}")
+    public_names()  # whose modules are imported then, so that a class goes by its name alone
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(kind, "value")
+    found = parser.parse_args([f"--value={path}"]).value.class_path
+    assert found.endswith(f".{yaml.safe_load(path.read_text())['class_path']}")
 
 
 @pytest.mark.parametrize("name", names("spaces"))

@@ -71,38 +71,32 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     assert "[3/5] seed 7: train took 0 s\n" in out
 
 
-@pytest.mark.parametrize("file", ["fit.yaml", "part.yaml"])
-def test_another_configuration_runs_anew_and_sets_aside(file: str, phases: list[Phase], recorder: Recorder) -> None:
-    run(phases, Path("out"), execute=recorder)
-    Path(file).write_text(f"{Path(file).read_text()}\n# changed\n")
-    run(phases, Path("out"), execute=recorder)
-    assert recorder.names == ["fit", "search", "report"] * 2
-    assert Path("out/seed0/train.1/made.json").is_file()
-    assert Path("out/report.1/made.json").is_file()
+ALL = ["fit", "search", "report"]
 
 
-def test_a_file_that_an_argument_names_runs_anew_and_one_that_a_phase_writes_does_not(
-    phases: list[Phase], recorder: Recorder
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        (lambda phases: Path("fit.yaml").write_text("model: part.yaml  # changed\n"), ALL),
+        (lambda phases: Path("part.yaml").write_text("width: 4\n"), ALL),
+        (lambda phases: Path("space.yaml").write_text("depth: 3\n"), ALL[1:]),
+        (lambda phases: phases[1].args.append("--more"), ALL[1:]),
+        (lambda phases: Path("out/seed0/train/phase.json").unlink(), ALL),
+        (lambda phases: Path("out/seed0/train/found.yaml").write_text("rate: 1\n"), []),
+    ],
+    ids=["configuration", "file in it", "file in an argument", "argument", "damage", "file of a phase"],
+)
+def test_only_what_depends_on_a_change_runs_anew_and_what_was_there_is_set_aside(
+    change: Callable[[list[Phase]], object], anew: list[str], phases: list[Phase], recorder: Recorder
 ) -> None:
     Path("space.yaml").write_text("depth: 2\n")
     phases[1].args += ["--model.space=space.yaml", "--config={run}/train/found.yaml"]
     run(phases, Path("out"), execute=recorder)
-    Path("out/seed0/train/found.yaml").write_text("rate: 1\n")
+    change(phases)
     run(phases, Path("out"), execute=recorder)
-    assert recorder.names == ["fit", "search", "report"]
-    Path("space.yaml").write_text("depth: 3\n")
-    run(phases, Path("out"), execute=recorder)
-    assert recorder.names[3:] == ["search", "report"]
-
-
-def test_only_what_depends_on_a_change_runs_anew(phases: list[Phase], recorder: Recorder) -> None:
-    run(phases, Path("out"), execute=recorder)
-    phases[1].args.append("--more")
-    run(phases, Path("out"), execute=recorder)
-    assert recorder.names == ["fit", "search", "report", "search", "report"]
-    Path("out/seed0/train/phase.json").unlink()
-    run(phases, Path("out"), execute=recorder)
-    assert recorder.names[5:] == ["fit", "search", "report"]
+    assert recorder.names == [*ALL, *anew]
+    assert Path("out/report.1/made.json").is_file() == bool(anew)
+    assert Path("out/seed0/train.1/made.json").is_file() == (anew == ALL)
 
 
 def test_what_follows_a_phase_of_all_seeds_runs_anew_with_it(phases: list[Phase], recorder: Recorder) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import wandb
 from wandb.errors import CommError
-from wandb_file import records
+from wandb_file import history, records
 
 import lit_metanas as lm
 from lit_metanas.callbacks import results
@@ -40,14 +40,11 @@ def logged(tmp_path_factory):
 
 
 def test_an_offline_run_has_trials_confusions_drawings_and_figures(logged):
-    result, history = logged.result, []
-    for step in records(logged.file, "history"):
-        items = [(list(item.nested_key) or [item.key], json.loads(item.value_json)) for item in step.item]
-        history.append({key[0] if len(key) == 1 else tuple(key): value for key, value in items})
+    result, steps = logged.result, history(logged.file)
     scored = [trial for trial in result.record.trials if trial.scored]
-    rows = [row for row in history if "trial/score" in row]
-    assert [row["trial/score"] for row in rows] == [trial.value for trial in scored]
-    keys = {key[0] if isinstance(key, tuple) else key for row in history for key in row}
+    score = ("trial/score",)
+    assert [step[score] for step in steps if score in step] == [trial.value for trial in scored]
+    keys = {name for step in steps for name, *_ in step}
     assert {"search/rounds", "search/architecture", "search/trials", "search/coordinates"} <= keys
     (table,) = logged.folder.rglob("search/trials_*.table.json")
     found = json.loads(table.read_text())

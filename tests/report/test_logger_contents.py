@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import wandb
+import wandb_file
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
@@ -119,10 +120,8 @@ def run(tmp_path_factory):
 def history(run):
     """What the W&B file holds, by key: numbers, or the fields of a picture or a table."""
     found = {}
-    for step in records(run.file, "history"):
-        for item in step.item:
-            key, *fields = list(item.nested_key) or [item.key]
-            value = json.loads(item.value_json)
+    for step in wandb_file.history(run.file):
+        for (key, *fields), value in step.items():
             if fields:
                 found.setdefault(key, {})[fields[0]] = value
             else:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -26,8 +25,6 @@ from lit_metanas.records.record import FailedWorkError
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger
 from lit_metanas.searchers.query.study import WorkerGroup, open_storage
-
-Change = Callable[[dict[str, Any]], object]
 
 
 def tamper(file: Path, name: str, value: object, table: str = "trial_user_attributes") -> None:

@@ -1,13 +1,12 @@
 """Several objectives, constraints that are known before training, and recipes in the same study."""
 
-import itertools
 import math
 from copy import copy
 
 import optuna
 import pytest
 import torch
-from query_toys import DIGITS, SPACE, Sums, parameters, resume, search, value
+from query_toys import SPACE, Sums, parameters, resume, search, value
 
 from lit_metanas.estimators import Score, SupernetEstimator, TrainingEstimator
 from lit_metanas.records import Budget
@@ -16,7 +15,6 @@ from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training import Recipe
 
-ALL = [SPACE.canonical(dict(zip("xyz", labels, strict=True))) for labels in itertools.product(DIGITS, repeat=3)]
 SAMPLERS = {
     "random": optuna.samplers.RandomSampler,
     "tpe": lambda: optuna.samplers.TPESampler(n_startup_trials=5),

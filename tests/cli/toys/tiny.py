@@ -142,12 +142,12 @@ def end_state(folder: Path) -> dict[str, Any]:
         ".pt": lambda path: torch.load(path, weights_only=True),
     }
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in read]
-    return {str(path.relative_to(folder)): _timeless(read[path.suffix](path)) for path in files}
+    return {str(path.relative_to(folder)): timeless(read[path.suffix](path)) for path in files}
 
 
-def _timeless(value: Any) -> Any:
+def timeless(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.dtype, tuple(value.shape), value.flatten().tolist()
     if isinstance(value, dict):
-        return {str(name): _timeless(inner) for name, inner in value.items() if name not in ("seconds", "fingerprint")}
-    return [_timeless(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {str(name): timeless(inner) for name, inner in value.items() if name not in ("seconds", "fingerprint")}
+    return [timeless(inner) for inner in value] if isinstance(value, list | tuple) else value
