@@ -18,7 +18,7 @@ from lit_metanas.estimators import training_estimator
 
 pytestmark = pytest.mark.usefixtures("here")
 
-FLOPS = "[3e8,3e8]"
+FLOPS = "[1e9,1e9]"
 
 
 @pytest.fixture

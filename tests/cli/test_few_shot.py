@@ -15,7 +15,7 @@ SMALL = ["--data.val_episodes=4", "--trainer.callbacks=[]", "--trainer.enable_pr
 
 
 def test_fit_and_test_take_what_was_searched(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    search = ["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--model.directory=found", "--model.flops=3e10"]
+    search = ["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--model.directory=found", "--model.flops=1.5e10"]
     searcher = {"candidates": [3], "rungs": [0.8], "recipe_mutations": 1.0}
     assert main([*search, *(f"--model.searcher.{key}={value}" for key, value in searcher.items()), *SMALL]) == 0
     (chosen,) = read_architectures("found/architectures.json")
@@ -25,7 +25,7 @@ def test_fit_and_test_take_what_was_searched(here: Path, capsys: pytest.CaptureF
     architecture = ["--model.architecture", "found/architectures.json"]
     given = ["-c", "fit/few_shot", "-c", "found/recipe.yaml"]
     assert said == " ".join(["Next: lit-metanas fit", *given, *architecture, "--model.start found/start.ckpt"])
-    fit = ["--model.start=found/start.ckpt", "--model.flops=1e10", "--trainer.default_root_dir=fitted"]
+    fit = ["--model.start=found/start.ckpt", "--model.flops=3e9", "--trainer.default_root_dir=fitted"]
     assert main(["fit", *given, *architecture, *fit, *SMALL]) == 0
     written = yaml.safe_load(Path("fitted/config.fit.yaml").read_text())
     assert written["model"]["init_args"]["head"]["init_args"].items() >= {
