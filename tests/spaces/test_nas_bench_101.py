@@ -326,4 +326,5 @@ def test_published_parameters(cell, parameters):
 
 
 def test_child_exports(tmp_path):
-    check_export(TINY.child(TINY.from_matrix(*INCEPTION), (3, 9, 7), 5), tmp_path / "child.pt2")
+    space = NASBench101(channels=7, stacks=2, cells=1)
+    check_export(space.child(space.from_matrix(*INCEPTION), (3, 9, 7), 5), tmp_path / "child.pt2")

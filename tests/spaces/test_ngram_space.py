@@ -95,7 +95,7 @@ def test_models_are_those_of_a_linear_support_vector_machine(numbers):
         row = inputs[:, :numbers]
         scale = float(row.square().sum(1).mean() ** -0.5)
         x = torch.cat([x, scale * row], 1)
-    child = child_of(3, epochs=200, shape=shape)
+    child = child_of(3, epochs=50, shape=shape)
     fit_child(child.double(), lm.Split(inputs, LABELS), seed=0)
     cost = child.network.strength / child.recipe.weight_decay
     expected = svm.LinearSVC(C=cost, tol=1e-9, max_iter=100_000).fit(x.numpy(), LABELS.numpy())
@@ -165,7 +165,7 @@ def test_a_program_gives_the_same_scores(tmp_path, numbers):
 
 def test_a_token_that_is_repeated_counts_as_often():
     inputs, labels = torch.tensor([[2, 3, 2], [3, 4, 0], [4, 2, 4]] * 4), torch.tensor([0, 1, 1] * 4)
-    child = child_of(2, epochs=300, shape=lm.TokenShape(5, 3))
+    child = child_of(2, epochs=100, shape=lm.TokenShape(5, 3))
     fit_child(child.double(), lm.Split(inputs, labels), seed=0)
     values = child.network._values(inputs)
     x = torch.zeros(12, 6, dtype=torch.float64).scatter_add_(1, inputs, values)

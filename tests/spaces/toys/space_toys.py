@@ -91,9 +91,11 @@ def check_programs(network, inputs, folder, *, tolerance=1e-3, **given):
 
 def check_weights_move(space, network, architecture, shape, inputs):
     """A network has as many parameters as its space says, and another that takes its weights gives its scores."""
-    assert space.cost(architecture, shape, 3).parameters == sum(own.numel() for own in network.parameters())
-    again = space.child(architecture, shape, 3, space.supernet_weights(network))
-    assert torch.equal(again(inputs), network(inputs))
+    scores = network(inputs)
+    cost = space.cost(architecture, shape, scores.shape[1])
+    assert cost.parameters == sum(own.numel() for own in network.parameters())
+    again = space.child(architecture, shape, scores.shape[1], space.supernet_weights(network))
+    assert torch.equal(again(inputs), scores)
 
 
 def every_objective(labels):
