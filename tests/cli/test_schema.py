@@ -24,10 +24,12 @@ def validator():
 def test_every_shipped_configuration_meets_it_and_none_with_a_misspelt_key(validator):
     files = sorted(CONFIGS.rglob("*.yaml"))
     assert len(files) > 90
+    tried = set()
     for file in files:
         tree = yaml.safe_load(file.read_text())
         assert not [error.message for error in validator.iter_errors(tree)], file
-        for key in tree:
+        for key in {key for key in tree if (file.parent, key) not in tried}:
+            tried.add((file.parent, key))
             renamed = {f"{name}x" if name == key else name: value for name, value in tree.items()}
             assert not validator.is_valid(renamed), (file, key)
 

@@ -5,13 +5,13 @@ from itertools import product
 import pytest
 import torch
 from letters import optimized
+from meta_toys import make_trainer
 from optuna.samplers import RandomSampler
 
 from lit_metanas.searchers import MetaSampler, QuerySearcher, RegularisedEvolution, record_of
 from lit_metanas.spaces import Choice, ChoiceSpace, LayeredSpace, OneHotEncoding
 from lit_metanas.surrogates import MetaSurrogate, RecordDataModule
 from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
-from lit_metanas.training import Trainer
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
@@ -135,11 +135,7 @@ def studies(tasks=(0.0, 0.5, 1.0), searches=2):
 
 def learned(records):
     model = MetaSurrogate(encoding=OneHotEncoding(SPACE))
-    trainer = Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        limit_val_batches=0,
-    )  # fmt: skip
-    trainer.fit(model, RecordDataModule(encoding=model.encoding, records=records))
+    make_trainer(limit_val_batches=0).fit(model, RecordDataModule(encoding=model.encoding, records=records))
     return model
 
 

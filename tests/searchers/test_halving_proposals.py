@@ -15,6 +15,7 @@ from lit_metanas.estimators import Estimator, Score
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers import EvolvingHalving
+from lit_metanas.searchers.halving.front_halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import LayeredSpace
@@ -78,6 +79,11 @@ class Rated(Estimator):
     def __call__(self, architecture, *, fidelity, start=None):
         cost = self.cost(architecture, fidelity)
         return Score(worth(architecture, self.settings, cost.flops), cost)
+
+
+def test_an_estimator_without_measures_has_no_further_objective():
+    with pytest.raises(ValueError, match=r"Rated does not know the flops of an architecture: .*, as it knows none"):
+        FrontHalving(measure="flops").run(Rated(), SPACE, Budget(flops=1e10), 0, problem="own")
 
 
 def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4, **options):

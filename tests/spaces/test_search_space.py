@@ -76,11 +76,6 @@ def test_sample_is_uniform_over_labels_and_reproducible(space):
     assert sum(architecture["layer2.width"] == "8" for architecture in deep) / len(deep) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.fixture(autouse=True)
-def _quiet_optuna():
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def test_suggest_asks_for_every_choice_and_drops_inactive_ones(space):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()

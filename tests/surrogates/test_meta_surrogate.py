@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from meta_toys import make_trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.records import TaskScores
@@ -62,10 +62,7 @@ def loader(tasks):
 def fit(folder, tasks, epochs=1, checkpoint=None):
     model = MetaSurrogate(encoding=ENCODING)
     saving = ModelCheckpoint(dirpath=folder, save_last=True)
-    trainer = Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, callbacks=[saving],
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
-    )  # fmt: skip
+    trainer = make_trainer(max_epochs=epochs, callbacks=[saving], enable_checkpointing=True, default_root_dir=folder)
     trainer.fit(model, loader(tasks), ckpt_path=checkpoint, weights_only=True)
     return model, folder / "last.ckpt"
 

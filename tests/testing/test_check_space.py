@@ -26,9 +26,15 @@ from lit_metanas.testing import check_space
 SHAPE = (1, 8, 8)
 WIDE = {"activations": ("Tanh", "ReLU"), "dropouts": (0.5, 0.0), "norms": ("none", "batch", "layer")}
 OPEN = {**WIDE, "kernels": (7, 1, 3), "depths": (3, 1, 2), "widths": (6, 2, 4), "skips": ("residual", "none")}
-EDGES = {
-    choice.name: ("none", "max_pool_3x3", "sep_conv_3x3") for choice in DARTSCell().choices if "none" in choice.labels
-}
+
+
+def few(space, *labels):
+    """All edges of a space of cells with these operations alone."""
+    return {choice.name: labels for choice in space.choices if set(labels) <= set(choice.labels)}
+
+
+EDGES = few(DARTSCell(), "none", "max_pool_3x3", "sep_conv_3x3")
+META_EDGES = few(MetaNASCell(), "max_pool_3x3", "conv_1x5_5x1")
 SPACES = {
     "layered": LayeredSpace(),
     "layered, one choice for all": LayeredSpace(shared=True),
@@ -40,7 +46,7 @@ SPACES = {
     "DARTS, auxiliary classifier": DARTSCell(channels=4, cells=3, auxiliary=True, normalised_pools=False),
     "DARTS, few operations": DARTSCell(channels=2, cells=3, auxiliary=True, normalised_pools=False, fixed=EDGES),
     "MetaNAS": MetaNASCell(),
-    "MetaNAS, narrow": MetaNASCell(channels=4, cells=3),
+    "MetaNAS, few operations": MetaNASCell(channels=2, cells=3, fixed=META_EDGES),
     "NAS-Bench-201": NASBench201(channels=4, cells=1, merge_isomorphs=False),
     "NAS-Bench-Graph": NASBenchGraph(),
 }
