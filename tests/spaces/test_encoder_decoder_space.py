@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 import torch
+from space_toys import SHAPES, TOKENS, labels, one_reader, only
 from torch import Tensor, nn
 
 import lit_metanas as lm
@@ -15,17 +17,9 @@ from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
 from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderChild, LayerMix
 from lit_metanas.testing import check_space
 
-TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
-SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
 DECODERS = pytest.mark.parametrize("decoder", CAUSAL)
 WAY, STEPS = 7, 6
-
-
-def small_encoder(**options):
-    return lm.SequenceSpace(**{
-        "operations": ("gru",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",), "depths": (2,),
-        "widths": (8,), "readouts": ("each",), **options,
-    })  # fmt: skip
+small_encoder = partial(one_reader, operations=("gru",), readouts=("each",))
 
 
 def one(*, encoder=None, **options):
@@ -34,11 +28,6 @@ def one(*, encoder=None, **options):
         "decoders": ("gru",), "decoder_depths": (2,), "decoder_dropouts": (0.0,), "crosses": (1,), "tied": ("no",),
         "heads": 2, "target_steps": STEPS, **options,
     })  # fmt: skip
-
-
-def only(space):
-    (architecture,) = space.architectures()
-    return architecture
 
 
 def child_of(space, shape=TOKENS, seed=0) -> EncoderDecoderChild:
@@ -139,10 +128,6 @@ def test_a_child_tells_the_vectors_of_tokens_that_it_learned():
     assert torch.equal(tied.head.weight, free.head.weight)
     other = space.child({**labels(space), "tied": "no"}, TOKENS, WAY + 1, learned)
     assert other.embedding.weight.shape == (WAY + 1, 8)
-
-
-def labels(space):
-    return {choice.name: choice.labels[0] for choice in space.choices}
 
 
 def test_a_supernet_of_several_widths_refuses_to_compute():

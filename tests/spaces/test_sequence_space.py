@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from space_toys import SERIES, SHAPES, TOKENS, labels, one_reader, only
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -11,8 +12,6 @@ from lit_metanas.spaces import Gate, SearchSpace, SequenceSpace, one_hot
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS, ParallelConvolutions
 from lit_metanas.testing import check_space
 
-TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
-SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
 WHOLE = tuple(label for label in READOUTS if label != "each")
 ALL = {
     "operations": tuple(OPERATIONS),
@@ -21,19 +20,6 @@ ALL = {
     "readouts": WHOLE,
     "widths": (8,),
 }
-
-
-def one(**options):
-    """A space of one network, unless options say otherwise."""
-    return SequenceSpace(**{
-        "operations": ("conv_3",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",),
-        "depths": (2,), "widths": (8,), "readouts": ("mean",), **options,
-    })  # fmt: skip
-
-
-def only(space):
-    (architecture,) = space.architectures()
-    return architecture
 
 
 def padded(inputs, steps):
@@ -69,7 +55,7 @@ def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
         "stride": {"stride": 3, "operations": ("attention_2",)},
         **{readout: {"readouts": (readout,), "operations": ("conv_5",)} for readout in WHOLE},
     }.get(label, {"operations": (label,)})
-    space = one(**options)
+    space = one_reader(**options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         child = space.child(only(space), shape, 3).double().eval()
@@ -107,7 +93,7 @@ def test_a_supernet_scores_each_step(shape, options, double_supernet, random_gat
 
 
 def test_a_supernet_refuses_depths_that_leave_different_numbers_of_steps():
-    space = one(readouts=("each",), pools=("max",), depths=(1, 2))
+    space = one_reader(readouts=("each",), pools=("max",), depths=(1, 2))
     net = space.supernet(TOKENS)
     with pytest.raises(ValueError, match="scores steps of one number, and depths 1, 2 are left, of which each"):
         net(blank_inputs(2, TOKENS), one_hot(space.choices, space.sample(torch.Generator())))
@@ -126,8 +112,8 @@ def test_a_gradient_is_finite_where_an_example_is_empty(shape):
 
 def test_text_cnn_is_a_point_of_it():
     """Kim 2014: vectors of words, convolutions of several sizes, the most of each channel over time, dropout."""
-    space = one(operations=("conv_2_to_5",), activations=("ReLU",), norms=("none",), skips=("none",), depths=(1,),
-                dropouts=(0.5,), readouts=("max",))  # fmt: skip
+    space = one_reader(operations=("conv_2_to_5",), activations=("ReLU",), norms=("none",), skips=("none",),
+                       depths=(1,), dropouts=(0.5,), readouts=("max",))  # fmt: skip
     network = space.child(only(space), TokenShape(20, 12), way=3).double().eval()
     vectors, head = network.body.stem.embedding.weight, network.head
     parts = next(own for own in network.modules() if isinstance(own, ParallelConvolutions)).parts
@@ -144,7 +130,7 @@ def test_text_cnn_is_a_point_of_it():
 
 @SHAPES
 def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
-    space = one()
+    space = one_reader()
     child = space.child(only(space), shape, 5).eval()
     counts = []
     for steps in (4, 11):
@@ -156,7 +142,7 @@ def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
 
 
 def test_a_supernet_computes_one_width():
-    space = one(widths=(4, 8))
+    space = one_reader(widths=(4, 8))
     sentence = r"a supernet is of one width, and 4, 8 are left: give 'widths' one, or search by a method that trains "
     with pytest.raises(ValueError, match=sentence):
         space.supernet(TOKENS)(blank_inputs(2, TOKENS), one_hot(space.choices, {}))
@@ -169,12 +155,8 @@ def test_a_supernet_computes_one_width():
     assert torch.equal(narrow, first["body.stem.embedding.weight"][:, :4])
 
 
-def labels(space):
-    return {choice.name: choice.labels[0] for choice in space.choices}
-
-
 def test_more_steps_than_a_network_is_for_are_told():
-    child = one().child(only(one()), TOKENS, 5)
+    child = one_reader().child(only(one_reader()), TOKENS, 5)
     with pytest.raises(ValueError, match="An input has 12 steps, and the network is for up to 11: cut it"):
         child(torch.ones(1, 12, dtype=torch.int64))
     child(padded(torch.ones(1, 11, dtype=torch.int64), 20))  # padding is left out

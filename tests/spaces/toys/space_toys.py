@@ -7,6 +7,27 @@ from torch.export import Dim
 
 import lit_metanas as lm
 
+TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
+SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
+
+
+def one_reader(**options):
+    """A space of one network that reads steps, unless options say otherwise."""
+    return lm.SequenceSpace(**{
+        "operations": ("conv_3",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",),
+        "depths": (2,), "widths": (8,), "readouts": ("mean",), **options,
+    })  # fmt: skip
+
+
+def only(space):
+    (architecture,) = space.architectures()
+    return architecture
+
+
+def labels(space):
+    """The first of each choice."""
+    return {choice.name: choice.labels[0] for choice in space.choices}
+
 
 def images(examples, shape, seed=0, dtype=torch.float64):
     return torch.randn(examples, *shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
