@@ -17,13 +17,6 @@ from lit_metanas.tasks.episode_data import StepTasks
 LAST = "out/checkpoints/last.ckpt"
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tiny.write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(tiny.command("fit", home)) == 0
     first, score, following = capsys.readouterr().out.splitlines()

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import ModelCard as HubCard
-from PIL import Image
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
@@ -18,44 +16,34 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import training_estimator
 from lit_metanas.estimators.pace import Pace
 
+pytestmark = pytest.mark.usefixtures("here")
+
 FLOPS = "[1e9,1e9]"
 
 
 @pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a folder of two letters."""
-    monkeypatch.chdir(tmp_path)
-    for place, name in enumerate(("circle", "cross")):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for number, image in enumerate(lm.Glyphs().inputs("test", place, range(10))):
-            Image.fromarray(image[0].numpy()).save(tmp_path / "photos" / name / f"{number}.png")
-    return tmp_path
-
-
-@pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A working folder with a table."""
-    monkeypatch.chdir(tmp_path)
+def rows(here: Path) -> str:
+    """A table in the working folder."""
     lines = [f"{n % 7 + n / 100},{n % 5},day{n // 6},{'ab'[n % 7 > n % 5]}" for n in range(60)]
     Path("two letters.csv").write_text("\n".join(["x,y,day,label", *lines]))
     return "two letters.csv"
 
 
-def test_the_last_line_predicts(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["photos", "--flops", FLOPS, "--max-parameters=50000", "--max_latency", "2s", "--output", "model"]
+def test_the_last_line_predicts(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["images", "--flops", FLOPS, "--max-parameters=50000", "--max_latency", "2s", "--output", "model"]
     assert main(["auto", *words]) == 0
     told, said = capsys.readouterr()
     assert "test accuracy" in told
-    assert "auto: 'photos': 20 images of 2 classes" in said
+    assert "auto: 'images': 20 images of 2 classes" in said
     assert "\nauto: writing the network and the report.\n" in said
     *_, files, last = told.splitlines()
     size = Path("model/model.pt2").stat().st_size
     assert files == f"The network (model.pt2, {size:,} bytes), a report and what was tried are in 'model'."
     assert last == "Next: lit-metanas predict model FILE"
-    command = shlex.split(last.removeprefix("Next: lit-metanas ").replace("FILE", "photos/cross"))
+    command = shlex.split(last.removeprefix("Next: lit-metanas ").replace("FILE", "images/dark"))
     assert main(command) == 0
     assert "9.png: " in capsys.readouterr().out
-    assert main(["auto", "--flops", FLOPS, "--max-parameters", "5e4", "--max_latency", "2s", "photos"]) == 0
+    assert main(["auto", "--flops", FLOPS, "--max-parameters", "5e4", "--max_latency", "2s", "images"]) == 0
     told, said = capsys.readouterr()
     assert "already finished: nothing was done" in said
     assert told.splitlines()[-1] == last
@@ -85,39 +73,22 @@ def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pyte
     ("words", "sentence"),
     [
         (["--minutes", "1"], "data"),
-        (["nowhere"], "There is no file or folder 'nowhere'"),
-        (["photos", "--kind", "picture"], "There is no kind 'picture'"),
-        (["photos", "--minute", "1"], "minutes"),
-        (["photos", "--minutes", "0"], "minutes = 0.0 must be a number above 0"),
-        (["photos", "--minutes", "1", "--flops", "1e9"], "give minutes or flops, not both"),
-        (["photos", "--flops", "1e10", "--max_latency", "soon"], "'soon' is no duration"),
-        (["photos", "--flops", "1e10", "--max_parameters", "3"], "the nearest has"),
-        (["photos", "--minutes", "0.001"], "0.001 min is too short"),
-        (["photos", "--output", "photos"], "holds other files"),
+        (["images", "--kind", "picture"], "There is no kind 'picture'"),
+        (["images", "--minute", "1"], "minutes"),
+        (["images", "--flops", "1e10", "--max_latency", "soon"], "'soon' is no duration"),
         (["."], "'model' would lie in the data, '.', and may be read with them: give another --output."),
-        (["--pareto=shoes", "photos"], "no front can be made for pareto = 'shoes'"),
-        (["photos", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
-        (["photos", "--start", "none.ckpt"], "There is no start 'none.ckpt': give the folder of an exported model"),
-        (["photos", "--start=photos/cross/0.png"], "0.png' is damaged or was not written by TaskReptile: give one"),
-        (["photos", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
-        (["photos", "--onnx=perhaps"], "onnx"),
-        (["--onnx", "photos", "--pareto", "shoes"], "no front can be made for pareto = 'shoes'"),
-        (["mixed"], "holds 6 images and 6 texts: say by 'kind' which are meant, such as kind='images'."),
-        (["grouped"], "if each has sub-folders of groups, say group='folder'."),
-        (["photos", "--min-per-class", "11"], "has 0 classes of 11 examples or more, too few to learn from"),
-        (["photos", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
+        (["images", "--flops", "1e10", "--max-size", "tiny"], "'tiny' is no size"),
+        (["images", "--start", "none.ckpt"], "There is no start 'none.ckpt': give the folder of an exported model"),
+        (["images", "--onnx", "--minutes", "0"], "minutes = 0.0 must be"),
+        (["images", "--onnx=perhaps"], "onnx"),
+        (["--onnx", "images", "--pareto", "shoes"], "no front can be made for pareto = 'shoes'"),
+        (["images", "--min-per-class", "11"], "has 0 classes of 11 examples or more, too few to learn from"),
+        (["images", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(
-    words: list[str], sentence: str, photos: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], sentence: str, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("a", "b"):
-        for number in range(3):
-            image = photos / "photos" / "cross" / f"{number}.png"
-            for place in (photos / "mixed" / name, photos / "grouped" / name / "one"):
-                place.mkdir(parents=True, exist_ok=True)
-                shutil.copy(image, place)
-            (photos / "mixed" / name / f"{number}.txt").write_text("a cross")
     assert main(["auto", *words]) == 2
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
@@ -147,26 +118,8 @@ def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(
     assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
 
 
-def test_groups_are_kept_whole_and_are_another_search(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for file in photos.glob("photos/*/*.png"):
-        file.rename(file.with_name(f"day{int(file.stem) // 2}_{file.name}"))
-    words = ["auto", "photos", "--flops", "[6e8,6e8]", "--max-parameters=50000"]
-    assert main([*words, "--group", r"(day\d)_"]) == 0
-    assert "12 to learn from, 4 to choose by, 4 to test, in whole groups." in capsys.readouterr().err
-    assert main(words) == 2
-    assert "'model' holds the result of other data" in capsys.readouterr().err
-
-
-def test_a_front_is_made_of_what_is_named(rows: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["auto", rows, "--pareto", "flops", "--flops", "[2e7,2e7]"]) == 0
-    told = capsys.readouterr().out
-    (first,) = [path.name for path in Path("model", "front").iterdir() if path.name.startswith("1-")]
-    assert first.endswith("-flops")
-    assert first in told
-
-
 def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = last_training.fit_child
     stops = iter([True])
@@ -179,21 +132,21 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
 
     monkeypatch.setattr(last_training, "fit_child", fit)
     before = signal.getsignal(signal.SIGTERM)
-    assert main(["auto", "photos", "--flops", FLOPS, "--onnx"]) == 130
+    assert main(["auto", "images", "--flops", FLOPS, "--onnx"]) == 130
     assert signal.getsignal(signal.SIGTERM) is before
     told, said = capsys.readouterr()
     assert "Stopped early" in told
     assert "auto: stopped: there are no ONNX files yet; the same call adds them once it has finished.\n" in said
     assert not Path("model/model.onnx").exists()
     assert "stopped; the best so far is in 'model', and the same command goes on." in said
-    assert main(["predict", "model", "photos/cross"]) == 0
+    assert main(["predict", "model", "images/dark"]) == 0
     monkeypatch.setattr(training_estimator, "fit_child", lambda *args, **more: pytest.fail("searched again"))
-    assert main(["auto", "photos", "--flops", FLOPS]) == 0
+    assert main(["auto", "images", "--flops", FLOPS]) == 0
     assert "Found in " in capsys.readouterr().out
 
 
 def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object, **more: object) -> None:
         raise MemoryError
@@ -203,13 +156,13 @@ def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
         with pytest.warns(
             UserWarning, match=r"the last training failed \(MemoryError: without a reason\): the best so"
         ):
-            assert main(["auto", "photos", "--flops", FLOPS]) == 1
+            assert main(["auto", "images", "--flops", FLOPS]) == 1
     told, said = capsys.readouterr()
     assert "Stopped early" in told
     assert said.splitlines()[-1] == (
         "lit-metanas: the last training failed; the best so far is in 'model', and once the cause is fixed the same "
         "command goes on."
     )
-    assert main(["predict", "model", "photos/cross"]) == 0
-    assert main(["auto", "photos", "--flops", FLOPS]) == 0
+    assert main(["predict", "model", "images/dark"]) == 0
+    assert main(["auto", "images", "--flops", FLOPS]) == 0
     assert "Found in " in capsys.readouterr().out

@@ -23,7 +23,7 @@ from lit_metanas.cli.errors import UsageError, is_from_checkpoint
 from lit_metanas.cli.program import Program
 from lit_metanas.records.record import FailedWorkError
 
-Toy = Callable[..., int]
+Toy, Refusal = Callable[..., int], Callable[..., str]
 
 
 @pytest.mark.parametrize(("words", "unbuffered"), [(["--help"], "1"), (["fit", "-c", "conv4", "--print_config"], "")])
@@ -96,41 +96,23 @@ def test_an_interrupted_fit_says_how_to_go_on(
         (["fit", "--model=lit_toy.ToyModel"], ["model", "lit_toy"]),
         (["fit", "-c", "broken.yaml"], ["broken.yaml", "line 2"]),
         (["fit", "-c", "typo.yaml"], ["max_epoch", "did you mean '--trainer.max_epochs'"]),
+        (["fit", "foo"], ["unrecognized arguments: foo: see `lit-metanas fit --help`."]),
+        (["auto", "toy.yaml", "minutes"], ["did you mean '--minutes'?"]),
+        (["report", "reslts"], ["did you mean '--results'?"]),
     ],
 )
 def test_a_mistake_gets_one_sentence_with_the_keys_path(
-    args: list[str], words: list[str], toy_folder: Path, capsys: pytest.CaptureFixture[str]
+    args: list[str], words: list[str], toy_folder: Path, refusal: Refusal
 ) -> None:
     (toy_folder / "broken.yaml").write_text("model: [\n")
     (toy_folder / "typo.yaml").write_text("trainer: {max_epoch: 3}\n")
-    verb, rest = args[0], args[1:]
-    assert main([verb, "-c", "toy.yaml", *rest] if verb == "fit" else args) == 2
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    assert captured.err.startswith("lit-metanas: ")
-    assert all(word in captured.err for word in words), captured.err
-    assert len(captured.err) < 600
+    verb, *rest = args
+    said = refusal(verb, "-c", "toy.yaml", *rest) if verb == "fit" else refusal(*args)
+    assert all(word in said for word in words), said
+    assert len(said) < 600
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        ("fit foo", "unrecognized arguments: foo: see `lit-metanas fit --help`."),
-        ("auto toy.json minutes", "did you mean '--minutes'?"),
-        ("report reslts", "did you mean '--results'?"),
-    ],
-)
-def test_a_word_without_a_key_is_named(
-    command: str, said: str, toy_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (toy_folder / "toy.json").write_text("[]")
-    assert main(command.split()) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
-
-
-def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_missing_is_named(toy_folder: Path, refusal: Refusal) -> None:
     Path("lacking.yaml").write_text("directory: x\nphases: [{}]\n")
     for command, said in (
         ("fit", "required: data, model, as in `lit-metanas fit -c "),
@@ -139,8 +121,7 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
         ("run -c lacking.yaml", "the following arguments are required: verb, name"),
         ("fit --model=lit_toys.ToyModel --data=lit_toys.ToyData", "the following arguments are required: part"),
     ):
-        assert main(command.split()) == 2
-        assert said in capsys.readouterr().err
+        assert said in refusal(*command.split())
 
 
 @pytest.mark.parametrize(
@@ -155,27 +136,21 @@ def test_what_is_missing_is_named(toy_folder: Path, capsys: pytest.CaptureFixtur
     ],
 )
 def test_what_a_constructor_refuses_is_said_as_it_said_it_with_its_key(
-    argument: str, words: str, toy: Toy, capsys: pytest.CaptureFixture[str]
+    argument: str, words: str, toy: Toy, refusal: Refusal
 ) -> None:
-    assert toy("fit", argument) == 2
-    sentence = capsys.readouterr().err
-    assert sentence.startswith(f"lit-metanas: {words}")
-    assert sentence.count("\n") == 1
+    assert refusal("fit", "-c", "toy.yaml", argument).startswith(words)
     with pytest.raises(UsageError) as caught:
         toy("fit", argument, "--debug")
     assert isinstance(caught.value.__cause__, ValueError | FileNotFoundError)
 
 
-def test_a_training_without_end_gets_one_sentence(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
-    assert toy("fit", "--trainer.max_epochs=null") == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("lit-metanas: Nothing ends the training of ToyModel: set the Trainer's max_epochs, ")
-    assert captured.err.count("\n") == 1
+def test_a_training_without_end_gets_one_sentence(toy: Toy, refusal: Refusal) -> None:
+    said = refusal("fit", "-c", "toy.yaml", "--trainer.max_epochs=null")
+    assert said.startswith("Nothing ends the training of ToyModel: set the Trainer's max_epochs, ")
     assert toy("test", "--trainer.max_epochs=null") == 0
     assert not Path("runs/latest/checkpoints").exists()
-    base = Path(__file__).parents[2] / "configs" / "fit" / "meta_search.yaml"
-    assert main(["fit", "-c", str(base), "--model.flops=null"]) == 2
-    assert "Nothing ends the training of MetaSearch: set the model's flops, " in capsys.readouterr().err
+    said = refusal("fit", "-c", "fit/meta_search", "--model.flops=null")
+    assert "Nothing ends the training of MetaSearch: set the model's flops, " in said
 
 
 @pytest.mark.parametrize(
@@ -183,7 +158,7 @@ def test_a_training_without_end_gets_one_sentence(toy: Toy, capsys: pytest.Captu
     [("hyper-parameters", "hyper-parameters"), ("folder", "is a folder"), ("absent", "There is no checkpoint")],
 )
 def test_a_checkpoint_that_cannot_be_used_gets_one_sentence(
-    content: str, words: str, toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]
+    content: str, words: str, toy_folder: Path, refusal: Refusal
 ) -> None:
     file = toy_folder / "bad.ckpt"
     if content == "hyper-parameters":
@@ -191,19 +166,15 @@ def test_a_checkpoint_that_cannot_be_used_gets_one_sentence(
         torch.save({**frame, "hyper_parameters": {"rate": 3.0}}, file)
     elif content == "folder":
         file.mkdir()
-    assert toy("test", "--ckpt_path=bad.ckpt") == 2
-    captured = capsys.readouterr()
-    assert words in captured.err
-    assert captured.err.count("\n") == 1
+    assert words in refusal("test", "-c", "toy.yaml", "--ckpt_path=bad.ckpt")
 
 
-def test_a_checkpoint_of_another_model_gets_one_sentence(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_of_another_model_gets_one_sentence(toy: Toy, refusal: Refusal) -> None:
     assert toy("fit", "--trainer.default_root_dir=out") == 0
-    code = toy("test", "--ckpt_path=out/checkpoints/last.ckpt", "--model.part.width=5", "--data.width=5")
-    captured = capsys.readouterr()
-    assert code == 2
-    assert "does not fit the configured model" in captured.err
-    assert "size mismatch for layer.weight" in captured.err
+    other = ["--ckpt_path=out/checkpoints/last.ckpt", "--model.part.width=5", "--data.width=5"]
+    said = refusal("test", "-c", "toy.yaml", *other)
+    assert "does not fit the configured model" in said
+    assert "size mismatch for layer.weight" in said
 
 
 @pytest.mark.parametrize(
@@ -251,23 +222,19 @@ def test_the_exceptions_that_are_known_by_name_are_there() -> None:
     ],
 )
 def test_memory_that_runs_out_gets_one_sentence(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, monkeypatch: pytest.MonkeyPatch, refusal: Refusal
 ) -> None:
     monkeypatch.setattr(command_line, "execute", partial(_raise, error))
-    assert main(["auto"]) == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"lit-metanas: Out of memory ({type(error).__name__}")
+    said = refusal("auto", code=1)
+    assert said.startswith(f"Out of memory ({type(error).__name__}")
     assert str(error) in said
     assert said.endswith("): give fewer or smaller examples, or smaller batches or networks.")
 
 
-def test_work_that_fails_is_told_from_a_wrong_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_work_that_fails_is_told_from_a_wrong_command(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
     for kind, code in ((FailedWorkError, 1), (ValueError, 2), (UsageError, 2)):
         monkeypatch.setattr(command_line, "execute", partial(_raise, kind("All of 8 trainings failed.")))
-        assert main(["search"]) == code
-        assert capsys.readouterr().err == "lit-metanas: All of 8 trainings failed.\n"
+        assert refusal("search", code=code) == "All of 8 trainings failed."
 
 
 def _raise(error: Exception, *args: object, **options: object) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from own_processes import DATA, MODEL, environment
+from tiny import of_class, timeless
 
 from lit_metanas.cli.program import Program
 
@@ -21,25 +22,19 @@ ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "configs" / "cluster"
 TOYS = Path(__file__).with_name("toys")
 SCRIPTS = sorted([*CLUSTER.glob("*.sh"), *(ROOT / "docker").glob("*.sh"), ROOT / ".ci" / "run"])
+# Adam would turn the rounding errors of a gradient of zero into steps.
+SGD = of_class("torch.optim.SGD", lr=0.5, momentum=0.5)
 CONFIG = {
-    "model": {
-        **MODEL,
-        "init_args": {
-            **MODEL["init_args"],
-            "relaxation": {"class_path": "lit_metanas.relaxations.SampledChild"},
-            # Adam would turn the rounding errors of a gradient of zero into steps.
-            "weight_optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5, "momentum": 0.5}},
-        },
-    },
+    "model": of_class("MetaSearch", **MODEL["init_args"], relaxation=of_class("SampledChild"), weight_optimizer=SGD),
     "data": DATA,
     "trainer": {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "enable_progress_bar": False},
 }
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def programs(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of programs that come first, with `lit-metanas` in it; the working folder is an empty one."""
-    folder = tmp_path / "bin"
+    folder = here / "bin"
     folder.mkdir()
     program(folder / "lit-metanas", f'exec "{sys.executable}" -m lit_metanas "$@"')
     program(folder / "python3", f'exec "{sys.executable}" "$@"')
@@ -50,8 +45,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {**environment(), "ACCELERATOR": "cpu"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(CONFIG))
-    monkeypatch.chdir(tmp_path)
+    (here / "toy.yaml").write_text(yaml.safe_dump(CONFIG))
     return folder
 
 
@@ -80,14 +74,6 @@ def bash(*command: object, **variables: str) -> subprocess.Popen[str]:
 def checkpoint(run: str) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(Path(run, "checkpoints", "last.ckpt"), weights_only=True)
     return content
-
-
-def flat(value: object, name: str = "") -> dict[str, object]:
-    """All leaves of nested values, by their path."""
-    if not isinstance(value, dict | list | tuple):
-        return {name: value}
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    return {path: leaf for key, part in items for path, leaf in flat(part, f"{name}/{key}").items()}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -168,8 +154,7 @@ def test_slurm_queues_a_preempted_training_again_and_it_goes_on(nodes: int) -> N
     assert code == 0, output
     assert not Path("requeued").exists()
     # The signal reaches one process alone: the others must not wait for it.
-    preempting = {"trainer": {"callbacks": [{"class_path": "cluster_toys.Signal"}]}}
-    preempting["trainer"]["callbacks"][0]["init_args"] = {"step": 5, "rank": nodes - 1}
+    preempting = {"trainer": {"callbacks": [of_class("cluster_toys.Signal", step=5, rank=nodes - 1)]}}
     Path("preempting.yaml").write_text(yaml.safe_dump(preempting))
     code, output = slurm(nodes, "-c", "preempting.yaml", run="run")
     assert code == 130, output
@@ -180,11 +165,7 @@ def test_slurm_queues_a_preempted_training_again_and_it_goes_on(nodes: int) -> N
     whole, resumed = checkpoint("whole"), checkpoint("run")
     assert int(whole["state_dict"]["outer_steps"]) == 12
     for part in ("state_dict", "optimizer_states", "epoch", "global_step"):
-        expected, found = flat(whole[part]), flat(resumed[part])
-        assert expected.keys() == found.keys()
-        for name, value in expected.items():
-            same = torch.equal(value, found[name]) if isinstance(value, torch.Tensor) else value == found[name]
-            assert same, f"{part}{name}"
+        assert timeless(whole[part]) == timeless(resumed[part]), part
     assert not list(Path("run").glob("hpc*"))
 
 

@@ -104,13 +104,10 @@ def assert_sentence(text: str, path: Path) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", KINDS)
-def test_a_damaged_file_gets_one_sentence_and_stays_as_it_is(
-    name: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_file_gets_one_sentence_and_stays_as_it_is(name: str, damage: str, here: Path) -> None:
     if (name, damage) in (("image", "a picture"), ("study", "empty")):
         pytest.skip("this is a good file of this kind")
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "files" / KINDS[name].name
+    path = here / "files" / KINDS[name].name
     path.parent.mkdir()
     DAMAGE[damage](path, good(name))
     before = None if path.is_dir() else path.read_bytes()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from file_kinds import Hostile
 from wandb.errors import CommError
 
 from lit_metanas.cli.configuration_files import check_file
@@ -24,11 +25,6 @@ from lit_metanas.training.meta_weights import MetaCheckpoint
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"
-
-
-class Hostile:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, ("executed",)
 
 
 def rows(page: Path = PAGE) -> dict[str, list[str]]:
@@ -87,8 +83,7 @@ SAID: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("fault", SAID)
-def test_each_sentence_is_what_the_program_says(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_each_sentence_is_what_the_program_says(fault: str, here: Path) -> None:
     (row,) = [cells for name, cells in rows().items() if name.startswith(fault)]
     sentence = re.match("`((?:[^`]|``)+)`", row[0])
     assert sentence

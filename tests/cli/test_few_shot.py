@@ -14,11 +14,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = ["--data.val_episodes=4", "--trainer.callbacks=[]", "--trainer.enable_progress_bar=false"]
 
 
-def test_fit_and_test_take_what_was_searched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    search = ["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--model.directory=found", "--model.flops=3e10"]
+def test_fit_and_test_take_what_was_searched(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = ["search", "-c", f"{CONFIGS}/search/few_shot.yaml", "--model.directory=found", "--model.flops=1.5e10"]
     searcher = {"candidates": [3], "rungs": [0.8], "recipe_mutations": 1.0}
     assert main([*search, *(f"--model.searcher.{key}={value}" for key, value in searcher.items()), *SMALL]) == 0
     (chosen,) = read_architectures("found/architectures.json")
@@ -28,7 +25,7 @@ def test_fit_and_test_take_what_was_searched(
     architecture = ["--model.architecture", "found/architectures.json"]
     given = ["-c", "fit/few_shot", "-c", "found/recipe.yaml"]
     assert said == " ".join(["Next: lit-metanas fit", *given, *architecture, "--model.start found/start.ckpt"])
-    fit = ["--model.start=found/start.ckpt", "--model.flops=1e10", "--trainer.default_root_dir=fitted"]
+    fit = ["--model.start=found/start.ckpt", "--model.flops=3e9", "--trainer.default_root_dir=fitted"]
     assert main(["fit", *given, *architecture, *fit, *SMALL]) == 0
     written = yaml.safe_load(Path("fitted/config.fit.yaml").read_text())
     assert written["model"]["init_args"]["head"]["init_args"].items() >= {
@@ -41,10 +38,7 @@ def test_fit_and_test_take_what_was_searched(
     assert 0 < row.value < 1
 
 
-def test_photographs_are_searched_from_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_photographs_are_searched_from_one_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = np.arange(240) % 40
     pixels = np.random.default_rng(0).integers(0, 60, (240, 8, 8, 3)) + 4 * labels[:, None, None, None]
     np.savez("photos.npz", images=pixels.astype(np.uint8), labels=labels)

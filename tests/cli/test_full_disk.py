@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,27 +37,10 @@ class Disk:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tiny.write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def disk(home: Path) -> Iterator[Disk]:
     made = Disk(home / "out")
     yield made
     subprocess.run(["umount", "--lazy", str(made.folder)], check=True)
-
-
-def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one sentence that a command fails with."""
-    capsys.readouterr()
-    assert main(args) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("lit-metanas: ")
-    assert said.count("\n") == 1, said
-    return said
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -75,11 +58,11 @@ START = ["--trainer.max_epochs=1"]
 @needs_mount
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", [0, 16384])
-def test_fit_on_a_full_disk(leave: int, home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_on_a_full_disk(leave: int, home: Path, disk: Disk, refusal: Callable[..., str]) -> None:
     fit = ["fit", "-c", "fit.yaml", "--trainer.default_root_dir=whole"]
     assert main(fit) == 0
     filling = f"{{class_path: tiny.FillsDisk, init_args: {{folder: out, leave: {leave}}}}}"
-    assert FULL in refused([*tiny.command("fit", home), f"--trainer.callbacks+={filling}"], capsys)
+    assert FULL in refusal(*tiny.command("fit", home), f"--trainer.callbacks+={filling}", code=1)
     last = home / "out" / "checkpoints" / "last.ckpt"
     assert [entry.name for entry in last.parent.iterdir()] == ["last.ckpt"]
     assert torch.load(last, weights_only=True)["epoch"] == 0
@@ -96,12 +79,12 @@ def test_fit_on_a_full_disk(leave: int, home: Path, disk: Disk, capsys: pytest.C
 @needs_mount
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", [8192])
-def test_search_on_a_full_disk(leave: int, home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_on_a_full_disk(leave: int, home: Path, disk: Disk, refusal: Callable[..., str]) -> None:
     args = tiny.command("search", home)
     assert main([*args, "--data.tasks.tasks=1"]) == 0
     before = files(home / "out")
     tiny.fill(disk.folder, leave)
-    said = refused(args, capsys)
+    said = refusal(*args, code=1)
     assert FULL in said or "database or disk is full" in said
     after = files(home / "out")
     assert {name: after[name] for name in before if not name.endswith(("search.yaml", ".db"))} == {
@@ -116,13 +99,13 @@ def test_search_on_a_full_disk(leave: int, home: Path, disk: Disk, capsys: pytes
 
 
 @needs_mount
-def test_report_on_a_full_disk(home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_on_a_full_disk(home: Path, disk: Disk, refusal: Callable[..., str]) -> None:
     assert main([*tiny.command("search", home), "--data.tasks.tasks=1"]) == 0
     report = ["report", "--results+=out/results.json", "--output=out/report"]
     assert main(report) == 0
     before = files(home / "out")
     tiny.fill(disk.folder, 0)
-    assert FULL in refused([*report, "--reference=darts"], capsys)
+    assert FULL in refusal(*report, "--reference=darts", code=1)
     assert files(home / "out") == before
     disk.clear()
     assert main([*report, "--reference=darts"]) == 0
@@ -130,7 +113,7 @@ def test_report_on_a_full_disk(home: Path, disk: Disk, capsys: pytest.CaptureFix
 
 @needs_mount
 @pytest.mark.slow
-def test_a_disk_that_is_read_only(home: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_is_read_only(home: Path, disk: Disk, refusal: Callable[..., str]) -> None:
     assert main([*tiny.command("fit", home), *START]) == 0
     assert main([*IN_MEMORY, "--data.tasks.tasks=1"]) == 0
     before = files(home / "out")
@@ -143,7 +126,7 @@ def test_a_disk_that_is_read_only(home: Path, disk: Disk, capsys: pytest.Capture
             ["report", "--results+=out/results.json", "--output=out/report"],
             tiny.command("run", home),
         ):
-            said = refused(args, capsys)
+            said = refusal(*args, code=1)
             assert SEALED in said or "readonly database" in said, said
             assert "'out" in said or "sqlite:///out" in said or str(home) in said, said
     finally:

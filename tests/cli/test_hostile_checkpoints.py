@@ -1,7 +1,7 @@
-"""Checkpoints as an attacker would write them: nothing outside of the run is removed, nothing is executed."""
+"""Checkpoints as an attacker would write them, and how ours are written: as a whole, or not at all."""
 
-import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from file_kinds import Hostile
 
 from lit_metanas.io.checkpoints import KEYWORDS, read_checkpoint
 from lit_metanas.training.trainers import AtomicCheckpointIO
@@ -20,13 +21,6 @@ GO_ON = ("--trainer.default_root_dir=run", f"--ckpt_path={LAST}", "--trainer.max
 
 Content = dict[str, Any]
 Change = Callable[[Content], object]
-
-
-class Hostile:
-    """Makes a folder where it is unpickled."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, ("executed",)
 
 
 KEEPS = ("--model.class_path=lit_toys.ScheduledModel", "--trainer.callbacks+=lit_toys.Counting")
@@ -131,17 +125,13 @@ def test_a_file_that_is_called_by_a_keyword_overrides_nothing(
 
 @pytest.mark.parametrize("force", ["0", "1"])
 def test_a_keyword_leads_to_the_same_checks(
-    force: str, trained: Path, toy: Callable[..., int], monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    force: str, trained: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", force)
     change(lambda content: content.update(extra=Hostile()))
-    Path("executed").rmdir() if Path("executed").exists() else None
     for path in ("last", str(LAST)):
-        assert toy("fit", "--trainer.default_root_dir=run", f"--ckpt_path={path}", "--trainer.max_epochs=2") == 2
-        said = capsys.readouterr().err
-        assert "objects that would execute code" in said
-        assert said.count("\n") == 1
+        words = ["--trainer.default_root_dir=run", f"--ckpt_path={path}", "--trainer.max_epochs=2"]
+        assert "objects that would execute code" in refusal("fit", "-c", "toy.yaml", *words)
         assert not Path("executed").exists()
 
 
@@ -169,15 +159,11 @@ DAMAGE: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_part_gets_one_sentence(
-    damage: str, trained: Path, toy: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_part_gets_one_sentence(damage: str, trained: Path, refusal: Callable[..., str]) -> None:
     change(DAMAGE[damage])
     before = LAST.read_bytes()
-    assert toy("fit", *KEEPS, *GO_ON) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("lit-metanas: The checkpoint ")
-    assert said.count("\n") == 1
+    said = refusal("fit", "-c", "toy.yaml", *KEEPS, *GO_ON)
+    assert said.startswith("The checkpoint ")
     assert len(said) < 500
     assert LAST.read_bytes() == before
 
@@ -185,16 +171,14 @@ def test_a_damaged_part_gets_one_sentence(
 @pytest.mark.parametrize("goes_on", [True, False])
 @pytest.mark.parametrize("name", ["checkpoints", "logs"])
 def test_a_training_writes_through_no_link(
-    name: str, goes_on: bool, trained: Path, toy: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    name: str, goes_on: bool, trained: Path, refusal: Callable[..., str]
 ) -> None:
     shutil.copy(LAST, trained / "thesis")
     shutil.rmtree(Path("run", name))
     Path("run", name).symlink_to(trained / "thesis")
     before = {path.name: path.read_bytes() for path in (trained / "thesis").iterdir()}
-    assert toy("fit", *KEEPS, *(GO_ON if goes_on else GO_ON[:1])) == 2
-    said = capsys.readouterr().err
+    said = refusal("fit", "-c", "toy.yaml", *KEEPS, *(GO_ON if goes_on else GO_ON[:1]))
     assert f"'run/{name}' is a link or not a folder, and was left as it is: remove it, or give another" in said
-    assert said.count("\n") == 1
     assert Path("run", name).is_symlink()
     assert {path.name: path.read_bytes() for path in (trained / "thesis").iterdir()} == before
 
@@ -207,3 +191,25 @@ def test_a_compressed_checkpoint_is_not_inflated(trained: Path) -> None:
             new.writestr(name, data)
     with pytest.raises(ValueError, match="damaged or is another kind of file"):
         read_checkpoint(LAST)
+
+
+def test_a_checkpoint_is_written_beside_the_one_that_it_replaces(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")  # another file system, to which a move would be a copy
+    path = tmp_path / "deep" / "last.ckpt"
+    for epoch in (1, 2):
+        AtomicCheckpointIO().save_checkpoint({"epoch": epoch, "weight": torch.ones(3)}, path)
+        assert torch.load(path, weights_only=True)["epoch"] == epoch
+    assert [entry.name for entry in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_what_cannot_be_saved_leaves_the_old_one_and_half_ones_are_cleared_away(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
+    (tmp_path / ".last.ckpt.abcd1234.part").write_text("of a run that was killed")
+    (tmp_path / ".other.ckpt.abcd1234.part").write_text("of another file")
+    with pytest.raises(AttributeError, match=r"Can't (pickle|get) local object"):
+        AtomicCheckpointIO().save_checkpoint({"epoch": lambda: 2}, path)
+    assert torch.load(path, weights_only=True)["epoch"] == 1
+    AtomicCheckpointIO().save_checkpoint({"epoch": 3}, path)
+    assert torch.load(path, weights_only=True)["epoch"] == 3
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".other.ckpt.abcd1234.part", "last.ckpt"]

@@ -11,30 +11,27 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import average_precision_score
+from untrained import export_untrained
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
 from lit_metanas.kinds.texts.text_tables import labels_in
 
+pytestmark = pytest.mark.usefixtures("here")
+
 CLASSES = ("cat", "dog")
-
-
-@pytest.fixture(autouse=True)
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def exported(space: lm.SearchSpace, shape: lm.inputs.Shape, **more: object) -> lm.training.Exported:
-    """A network without training in the folder ``out``."""
-    goal = more.pop("objective", lm.Classification(2))
-    network = space.child(space.sample(torch.Generator().manual_seed(0)), shape, goal.outputs, None)
-    lm.export_child(network, "out", architecture={}, shape=shape, objective=goal, **{"classes": CLASSES, **more})
-    return lm.load("out")
 
 
 def rows_network(**more: object) -> lm.training.Exported:
     made = lm.kinds.Columns(("height", "colour")).fitted([[str(n), "red" if n % 2 else "blue"] for n in range(20)])
-    return exported(lm.MLPSpace(depths=(1,), widths=(8,)), made.shape, preprocessing=made, **more)
+    space, given = lm.MLPSpace(depths=(1,), widths=(8,)), {"classes": CLASSES, **more}
+    return export_untrained(space, made.shape, preprocessing=made, **given)
+
+
+def texts_network() -> lm.training.Exported:
+    words = lm.kinds.Words(least=1, steps=4).fitted(["a cat", "a dog"])
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,))
+    return export_untrained(space, words.shape, CLASSES, preprocessing=words)
 
 
 def piped(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -84,12 +81,11 @@ def test_standard_input_is_a_table_lines_or_names_of_files(
     piped(monkeypatch, "height,colour,animal\n3,red,cat\n5,blue,dog\n")
     assert main(["predict", "out", "-"]) == 0
     assert "On the 2 examples with a label" in capsys.readouterr().out
-    words = lm.kinds.Words(least=1, steps=4).fitted(["a cat", "a dog"])
-    exported(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), words.shape, preprocessing=words)
+    texts_network()
     piped(monkeypatch, "a cat\nthe dog\n")
     assert main(["predict", "out", "-", "--csv"]) == 0
     assert [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()] == ["text", "a cat", "the dog"]
-    exported(lm.LayeredSpace(depths=(1,), widths=(4,)), (1, 8, 8))
+    export_untrained(lm.LayeredSpace(depths=(1,), widths=(4,)), (1, 8, 8), CLASSES)
     Image.new("L", (9, 9)).save("one.png")
     Path("two.png").write_bytes(b"none")
     piped(monkeypatch, "one.png\ntwo.png\n")
@@ -99,7 +95,7 @@ def test_standard_input_is_a_table_lines_or_names_of_files(
 
 
 def test_class_folders_and_columns_of_labels_say_how_good_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    network = exported(lm.LayeredSpace(depths=(1,), widths=(4,)), (1, 8, 8))
+    network = export_untrained(lm.LayeredSpace(depths=(1,), widths=(4,)), (1, 8, 8), CLASSES)
     for number in range(6):
         Path("photos", CLASSES[number % 2]).mkdir(parents=True, exist_ok=True)
         Image.new("L", (9, 9), 40 * number).save(Path("photos", CLASSES[number % 2], f"{number}.png"))
@@ -110,9 +106,7 @@ def test_class_folders_and_columns_of_labels_say_how_good_it_is(capsys: pytest.C
     assert f"On the 6 examples with a label: accuracy {100 * right / 6:.1f} " in capsys.readouterr().out
     assert main(["predict", "out", "photos/cat"]) == 0  # no class folder lies in it
     assert "with a label" not in capsys.readouterr().out
-    words = lm.kinds.Words(least=1, steps=4).fitted(["a cat", "a dog"])
-    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,))
-    network = exported(space, words.shape, preprocessing=words)
+    network = texts_network()
     Path("new.csv").write_text("text,animal\na cat,cat\n,dog\nthe dog,dog\n")
     right = sum(one == other for one, other in zip(network.show(["a cat", "the dog"]), CLASSES, strict=True))
     with pytest.warns(UserWarning, match="1 empty text"):

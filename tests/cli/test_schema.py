@@ -24,10 +24,12 @@ def validator():
 def test_every_shipped_configuration_meets_it_and_none_with_a_misspelt_key(validator):
     files = sorted(CONFIGS.rglob("*.yaml"))
     assert len(files) > 90
+    tried = set()
     for file in files:
         tree = yaml.safe_load(file.read_text())
         assert not [error.message for error in validator.iter_errors(tree)], file
-        for key in tree:
+        for key in {key for key in tree if (file.parent, key) not in tried}:
+            tried.add((file.parent, key))
             renamed = {f"{name}x" if name == key else name: value for name, value in tree.items()}
             assert not validator.is_valid(renamed), (file, key)
 
@@ -66,8 +68,7 @@ def test_a_class_of_somebodys_own_is_taken_by_its_path_and_a_wrong_name_is_not(v
     assert not validator.is_valid({"trainer": {"max_epochs": "many"}})
 
 
-def test_the_verb_writes_it_and_replaces_nothing_else(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_the_verb_writes_it_and_replaces_nothing_else(here, capsys, refusal):
     gc.collect()  # classes within earlier tests are known until then
     for _ in range(2):
         assert main(["schema", "schema.json"]) == 0
@@ -76,8 +77,7 @@ def test_the_verb_writes_it_and_replaces_nothing_else(tmp_path, monkeypatch, cap
     assert made == configuration_schema()
     assert made["$defs"]["arguments.MetaSearch"]["properties"]["space"]["description"]
     Path("mine.json").write_text("{}")
-    assert main(["schema", "mine.json"]) == 2
-    assert "'mine.json' is there already, and holds no schema" in capsys.readouterr().err
+    assert "'mine.json' is there already, and holds no schema" in refusal("schema", "mine.json")
     assert Path("mine.json").read_text() == "{}"
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == made

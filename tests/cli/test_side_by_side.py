@@ -69,8 +69,7 @@ def later(happens: Callable[[], bool], what: Callable[[], object]) -> threading.
 
 
 @pytest.fixture(autouse=True)
-def _fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def _fake(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "COMMAND", [sys.executable, "-S", "-u", str(FAKE)])
 
 

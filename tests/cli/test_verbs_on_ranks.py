@@ -12,53 +12,25 @@ import pytest
 import torch
 import yaml
 from own_processes import DATA, MODEL, SOURCE, SPACE, command, environment
+from tiny import of_class
 
 from lit_metanas.records import read_record_lines
 
-SIZES = {"tasks": 3, "way": 3, "train": 4, "val": 4, "test": 6}
 TRAINER = {"accelerator": "cpu", "enable_progress_bar": False}
-RESULTS = {
-    "class_path": "lit_metanas.callbacks.ResultsFile",
-    "init_args": {"path": "{folder}/results.json", "method": "toy"},
-}
+RESULTS = of_class("ResultsFile", path="{folder}/results.json", method="toy")
 FIT = {"model": MODEL, "data": DATA, "trainer": {**TRAINER, "max_epochs": 1}}
+METHODS = {"random": of_class("RandomArchitecture"), "darts": of_class("DARTSSearcher", epochs=1, batch_size=6)}
+TASKS = of_class("DrawnTasks", source=SOURCE, tasks=3, way=3, train=4, val=4, test=6)
 SEARCH = {
-    "model": {
-        "class_path": "lit_metanas.comparisons.TargetSearch",
-        "init_args": {
-            "space": SPACE,
-            "methods": {
-                "random": {"class_path": "lit_metanas.searchers.RandomArchitecture"},
-                "darts": {
-                    "class_path": "lit_metanas.searchers.DARTSSearcher",
-                    "init_args": {"epochs": 1, "batch_size": 6},
-                },
-            },
-            "recipe": {"epochs": 1, "batch_size": 6},
-            "flops": 1e6,
-        },
-    },
-    "data": {
-        "class_path": "lit_metanas.tasks.TargetTaskDataModule",
-        "init_args": {
-            "tasks": {
-                "class_path": "lit_metanas.tasks.DrawnTasks",
-                "init_args": {
-                    "source": SOURCE,
-                    **dict.fromkeys(("tasks", "way"), 3),
-                    **SIZES,
-                },
-            }
-        },
-    },
+    "model": of_class("TargetSearch", space=SPACE, methods=METHODS, recipe={"epochs": 1, "batch_size": 6}, flops=1e6),
+    "data": of_class("TargetTaskDataModule", tasks=TASKS),
     "trainer": TRAINER,
 }
 
 
 @pytest.fixture
-def verb(tmp_path, monkeypatch):
+def verb(here):
     """Runs a verb on some processes, into a folder."""
-    monkeypatch.chdir(tmp_path)
 
     def run(name: str, config: dict[str, Any], folder: str, processes: int, *args: str, wait: bool = True) -> Any:
         Path("config.yaml").write_text(yaml.safe_dump(config).replace("{folder}", folder))

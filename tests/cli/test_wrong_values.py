@@ -1,11 +1,9 @@
 """Values that no key takes: exit code 2, one line that names the key, and nothing was written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny
-
-from lit_metanas.cli.command_line import main
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FIT = ["fit", "-c", str(CONFIGS / "fit" / "conv4.yaml"), "--trainer.max_epochs=1"]
@@ -31,28 +29,15 @@ CASES = [
 ]
 
 
-def refusal(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(args) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1, said
-    return said.removeprefix("lit-metanas: ").rstrip()
-
-
 @pytest.mark.parametrize(("args", "sentence"), CASES, ids=[f"{args[0]} {args[-1][:60]}" for args, _ in CASES])
-def test_a_wrong_value_is_named(
-    args: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert sentence in refusal(args, capsys)
-    assert {path.name for path in tmp_path.iterdir()} <= {"runs"}  # where the lock of the run's directory is
-    assert not list(tmp_path.rglob("*.ckpt"))
+def test_a_wrong_value_is_named(args: list[str], sentence: str, here: Path, refusal: Callable[..., str]) -> None:
+    assert sentence in refusal(*args)
+    assert {path.name for path in here.iterdir()} <= {"runs"}  # where the lock of the run's directory is
+    assert not list(here.rglob("*.ckpt"))
 
 
-def test_a_checkpoint_that_a_method_lacks_is_named_with_its_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    tiny.write(tmp_path)
+@pytest.mark.usefixtures("home")
+def test_a_checkpoint_that_a_method_lacks_is_named_with_its_key(refusal: Callable[..., str]) -> None:
     key = "model.methods.meta-searched.start"
     said = f"'{key}': There is no checkpoint 'last.ckpt': give one that `fit` of MetaSearch wrote, by --{key} FILE."
-    assert refusal([*FOLDER, "--data.tasks.root=images"], capsys) == said
+    assert refusal(*FOLDER, "--data.tasks.root=images") == said

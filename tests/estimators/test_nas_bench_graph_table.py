@@ -1,12 +1,12 @@
-"""NAS-Bench-Graph's tables: made ones, hostile ones, and those of the package where it is installed."""
+"""NAS-Bench-Graph's tables: made ones, hostile ones, and those of the package; and what a table does not know."""
 
 import pickle
 from importlib.util import find_spec
 
 import pytest
 
-from lit_metanas.estimators import NASBenchGraphTable, nas_bench_tables as module
-from lit_metanas.spaces import NASBenchGraph
+from lit_metanas.estimators import NASBenchGraphTable, Table, TabularEstimator, nas_bench_tables as module
+from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, NASBenchGraph
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
 
 needs_package = pytest.mark.skipif(find_spec("nas_bench_graph") is None, reason="the package nas-bench-graph is absent")
@@ -107,3 +107,28 @@ def test_the_published_table_lists_exactly_the_networks_of_the_space(dataset):
     assert min(scores) >= 0
     assert 0.5 < max(scores) <= 1
     assert min(map(table.parameters, architectures)) > 100_000
+
+
+class Letters(ChoiceSpace):
+    choices = (Choice("x", ("a", "b")),)
+
+
+class OneTraining(Table):
+    space = Letters()
+    dataset = "letters"
+    signals = ("val", "test")
+
+    def score(self, architecture, signal):
+        self.check_signal(signal)
+        return {"a": 0.25, "b": 0.5}[architecture["x"]] + (0.125 if signal == "test" else 0)
+
+
+A, B = (Architecture({"x": letter}) for letter in "ab")
+
+
+def test_what_a_table_does_not_know_is_none():
+    table = OneTraining()
+    assert (table.early("val"), table.measures, table.training_flops(A, "val")) == (None, {}, 0)
+    estimator = TabularEstimator(table, "val")
+    assert estimator.measures == {}
+    assert estimator.settings == {"table": "OneTraining", "dataset": "letters", "signal": "val"}

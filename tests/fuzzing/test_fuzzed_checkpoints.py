@@ -2,30 +2,22 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from file_kinds import KINDS
 from fuzz_tools import CASES, TENSORS, VALUES, Case, cases, edited, ending
 from hypothesis import given
-from meta_toys import make_data, make_model
+from meta_toys import make_data, make_model, make_trainer
 from pickle_steps import pickled
 
-import lit_metanas as lm
-
 TREES = [*VALUES, *TENSORS, b"bytes", 1j, (1, 2), {1, 2}, {3: 4}, torch.float16]
-
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
-    "num_sanity_val_steps": 0,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def meta_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a meta-training of one epoch."""
-    trainer = lm.Trainer(max_epochs=1, **QUIET)
+    trainer = make_trainer()
     trainer.fit(make_model(), make_data(steps_per_epoch=1, val_episodes=1))
     path = tmp_path_factory.mktemp("meta") / "last.ckpt"
     trainer.save_checkpoint(path)

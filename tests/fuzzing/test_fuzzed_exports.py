@@ -11,7 +11,6 @@ import pytest
 import torch
 from fuzz_tools import CASES, Case, Contents, cases, edited, edited_bytes, ending
 from hypothesis import given
-from torch import nn
 
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.training import export_child, load
@@ -62,11 +61,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     """The files of an exported network, by name; those in the program's archive, too."""
     space = LayeredSpace(depths=(2,), widths=(4,), kernels=(3,), pools=("max",), norms=("batch",), skips=("residual",))
     folder = tmp_path_factory.mktemp("exported")
-    return files_of(space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3), folder)
-
-
-def files_of(network: nn.Module, folder: Path) -> Contents:
-    """Those of an export of it."""
+    network = space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3)
     export_child(network, folder, architecture={"kernel": "3"}, classes="abc", shape=SHAPE)
     with zipfile.ZipFile(folder / "model.pt2") as archive:
         inner = {name: archive.read(name) for name in archive.namelist()}

@@ -12,6 +12,7 @@ import torch
 from fuzz_tools import CASES, Case, cases
 from hypothesis import given
 from markdown_it import MarkdownIt
+from untrained import export_untrained
 
 import lit_metanas as lm
 from lit_metanas.cli.command_line import main
@@ -67,10 +68,7 @@ def row(name: str) -> lm.records.ResultRow:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_report_of_received_files(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_report_of_received_files(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [row(name), replace(row(f"{name}b"), task_id=name, protocol=row(name).protocol, metric=name)]
     lm.records.write_results("results.json", rows)
     recipe = {"preprocessing": name}
@@ -107,16 +105,12 @@ def predicted(texts: list[str]) -> None:
     """Predict for texts by a network that was not trained, into ``predictions.csv`` and onto the terminal."""
     made = lm.kinds.Characters(steps=4).fitted(["abcd"])
     space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,), readouts=("max",))
-    network = space.child(space.sample(torch.Generator().manual_seed(0)), made.shape, len(CLASSES))
-    lm.export_child(network, "out", architecture={}, classes=CLASSES, shape=made.shape, preprocessing=made)
+    export_untrained(space, made.shape, CLASSES, preprocessing=made)
     Path("new.txt").write_text("\n".join(texts), encoding="utf-8")
     assert main(["predict", "out", "new.txt"]) == 0
 
 
-def test_predictions_are_no_formulas_and_no_codes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_predictions_are_no_formulas_and_no_codes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predicted(['=HYPERLINK("http://evil")', "+1", "-1,5e3", "-b", "@c", "\x1b[31mred", "＝1", "plain\xa0text"])
     assert "\x1b" not in capsys.readouterr().out
     assert main(["predict", "out", "new.txt", "--csv"]) == 0

@@ -14,7 +14,8 @@ import pytest
 import torch
 from golden import GOLDEN, WRITES, check, named_hash, size_of
 from kind_data import KINDS
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
+from meta_toys import Patterns, fit, make_data, make_trainer
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -37,22 +38,8 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.records import (
-    Budget,
-    Cost,
-    SearchRecord,
-    Trial,
-    read_architectures,
-    read_record_lines,
-    read_results,
-)
-from lit_metanas.relaxations import (
-    AnnealedSoftmax,
-    GumbelSoftmax,
-    SampledChild,
-    Softmax,
-    StraightThrough,
-)
+from lit_metanas.records import Budget, Cost, SearchRecord, Trial, read_architectures, read_record_lines, read_results
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax, StraightThrough
 from lit_metanas.searchers import (
     DARTSSearcher,
     ENASSearcher,
@@ -81,20 +68,13 @@ from lit_metanas.spaces import (
     SearchSpace,
     one_hot,
 )
-from lit_metanas.tasks import EpisodeDataModule, Split, Subset, Task, TaskSource
+from lit_metanas.tasks import Split, Subset, Task
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import AdaptedLogits, ArchitectureSchedule, MetaSearch, Recipe, SecondOrder
 from lit_metanas.training.weight_sharing.darts_training import DARTSRates
 
 SHAPE: Shape = (1, 8, 8)
 LAYERED = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(4, 6), activations=("ReLU", "Tanh"), dropouts=(0.0, 0.2))
-PLAIN: dict[str, Any] = {
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
-"""What no Trainer here has."""
 
 
 @pytest.fixture(autouse=True)
@@ -105,21 +85,11 @@ def _float64() -> Iterator[None]:
     torch.set_default_dtype(before)
 
 
-class Patterns(TaskSource):
-    """Each class is a stripe pattern of its own width and brightness; instances add noise."""
-
-    shape = SHAPE
-
-    def classes(self, subset: Subset) -> tuple[str, ...]:
-        """Eight a subset."""
-        return tuple(f"{subset}{place}" for place in range(8))
-
-    def instances(self, subset: Subset, class_index: int, held_out: bool = False) -> int:
-        """As many of each."""
-        return 20
+class Stripes(Patterns):
+    """Of integers, so that they are the same everywhere; each class has its own width and brightness."""
 
     def inputs(self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False) -> Tensor:
-        """Integers, so that they are the same everywhere."""
+        """With noise."""
         number = SUBSETS.index(subset) * 8 + class_index
         stripes = torch.arange(8).expand(SHAPE) * (number % 5 + 1) % 9 * 12 + 5 * (7 * number % 24)
         noises = [torch.randint(0, 40, SHAPE, generator=_generator(1000 * number + i)) for i in instances]
@@ -128,17 +98,6 @@ class Patterns(TaskSource):
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-class Losses(Callback):
-    """Keeps the training losses."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Take the last one."""
-        self.values.append(float(trainer.callback_metrics["train/loss"]))
 
 
 def sgd(rate: float) -> Callable[[Any], torch.optim.Optimizer]:
@@ -151,93 +110,54 @@ def meta_train(steps: int, **options: Any) -> tuple[MetaSearch, Trainer, list[fl
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = MetaSearch(**{"space": LAYERED, "shape": SHAPE, **options})
-    sizes: dict[str, Any] = {
-        "way": 3,
-        "shot": 2,
-        "query": 3,
-        "tasks_per_step": 2,
-        "val_episodes": 4,
-        "test_episodes": 4,
-    }
-    data = EpisodeDataModule(Patterns(), steps_per_epoch=steps, **sizes)
-    losses = Losses()
-    trainer = Trainer(
-        accelerator="cpu",
-        devices=1,
-        precision="64-true",
-        max_epochs=1,
-        callbacks=[losses],
-        log_every_n_steps=1,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        inference_mode=False,
-        **PLAIN,
-    )
-    trainer.fit(model, data)
+    data = make_data(source=Stripes(), steps_per_epoch=steps, test_episodes=4)
+    trainer, losses = fit(model, data, precision="64-true", use_distributed_sampler=False, inference_mode=False)
     trainer.test(model, data, verbose=False)
-    return model, trainer, losses.values
+    return model, trainer, losses
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Options of a meta-training; a new object of each."""
+    return options
 
 
 META: dict[str, Callable[[], dict[str, Any]]] = {
-    "MAML": lambda: {
-        "meta_gradient": MAML(),
-        "relaxation": Softmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": JointInnerLoop(steps=2),
-    },
-    "MAML, vmap": lambda: {
-        "meta_gradient": MAML(task_map="vmap"),
-        "relaxation": Softmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": JointInnerLoop(steps=1),
-    },
-    "FOMAML": lambda: {
-        "meta_gradient": FOMAML(),
-        "relaxation": AnnealedSoftmax(),
-        "head": LinearHead(way=3),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.3),
-        "schedule": ArchitectureSchedule(warm_up=0.2, prior={"kernel": "3"}, prior_strength=0.5),
-    },
-    "ANIL": lambda: {
-        "meta_gradient": ANIL(),
-        "relaxation": Softmax(temperature=0.5),
-        "head": LinearHead(way=3),
-        "inner_loop": HeadInnerLoop(steps=2, learning_rate=0.5),
-        "query_dropout": False,
-    },
-    "Reptile": lambda: {
-        "meta_gradient": Reptile(),
-        "relaxation": Softmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.5),
-        "weight_optimizer": sgd(1.0),
-        "logit_optimizer": sgd(1.0),
-        "anneal": False,
-    },
-    "MetaNAS": lambda: {
-        "meta_gradient": MetaNAS(),
-        "relaxation": AnnealedSoftmax(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": AlternatingInnerLoop(steps=2, learning_rate=0.5, logit_split=0.5),
-        "weight_optimizer": sgd(1.0),
-        "logit_optimizer": sgd(1.0),
-        "anneal": False,
-        "task_architectures": AdaptedLogits(),
-    },
-    "T-NAS": lambda: {
-        "meta_gradient": TNAS(),
-        "relaxation": StraightThrough(),
-        "head": PrototypeLinearHead(),
-        "inner_loop": JointInnerLoop(steps=2),
-        "batch_norm": "support",
-    },
-    "PrototypeLoss, Gumbel-softmax": lambda: {
-        "relaxation": GumbelSoftmax(),
-        "schedule": ArchitectureSchedule(tied_until=0.5, prune_below=0.3),
-    },
-    "PrototypeLoss, straight-through": lambda: {"relaxation": StraightThrough(), "batch_norm": "transductive"},
-    "PrototypeLoss, sampled child": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": SampledChild(end=0.1)},
-}
+    "MAML": lambda: given(
+        meta_gradient=MAML(), relaxation=Softmax(), head=PrototypeLinearHead(), inner_loop=JointInnerLoop(steps=2)
+    ),
+    "MAML, vmap": lambda: given(
+        meta_gradient=MAML(task_map="vmap"), relaxation=Softmax(), head=PrototypeLinearHead(),
+        inner_loop=JointInnerLoop(steps=1),
+    ),
+    "FOMAML": lambda: given(
+        meta_gradient=FOMAML(), relaxation=AnnealedSoftmax(), head=LinearHead(way=3),
+        inner_loop=JointInnerLoop(steps=2, learning_rate=0.3),
+        schedule=ArchitectureSchedule(warm_up=0.2, prior={"kernel": "3"}, prior_strength=0.5),
+    ),
+    "ANIL": lambda: given(
+        meta_gradient=ANIL(), relaxation=Softmax(temperature=0.5), head=LinearHead(way=3),
+        inner_loop=HeadInnerLoop(steps=2, learning_rate=0.5), query_dropout=False,
+    ),
+    "Reptile": lambda: given(
+        meta_gradient=Reptile(), relaxation=Softmax(), head=PrototypeLinearHead(),
+        inner_loop=JointInnerLoop(steps=2, learning_rate=0.5), weight_optimizer=sgd(1.0), logit_optimizer=sgd(1.0),
+        anneal=False,
+    ),
+    "MetaNAS": lambda: given(
+        meta_gradient=MetaNAS(), relaxation=AnnealedSoftmax(), head=PrototypeLinearHead(),
+        inner_loop=AlternatingInnerLoop(steps=2, learning_rate=0.5, logit_split=0.5), weight_optimizer=sgd(1.0),
+        logit_optimizer=sgd(1.0), anneal=False, task_architectures=AdaptedLogits(),
+    ),
+    "T-NAS": lambda: given(
+        meta_gradient=TNAS(), relaxation=StraightThrough(), head=PrototypeLinearHead(),
+        inner_loop=JointInnerLoop(steps=2), batch_norm="support",
+    ),
+    "PrototypeLoss, Gumbel-softmax": lambda: given(
+        relaxation=GumbelSoftmax(), schedule=ArchitectureSchedule(tied_until=0.5, prune_below=0.3)
+    ),
+    "PrototypeLoss, straight-through": lambda: given(relaxation=StraightThrough(), batch_norm="transductive"),
+    "PrototypeLoss, sampled child": lambda: given(meta_gradient=PrototypeLoss(), relaxation=SampledChild(end=0.1)),
+}  # fmt: skip
 EVERY_BLOCK = LayeredSpace(
     kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU",), dropouts=(0.0,), skips=("none", "residual"),
     norms=("batch", "layer", "none"), mix="normalised",
@@ -356,7 +276,7 @@ def test_search(method: str, tmp_path: Path) -> None:
         batch_size=None,
         collate_fn=lambda task: task,
     )
-    Trainer(accelerator="cpu", devices=1, **PLAIN).predict(module, loader, return_predictions=False)
+    make_trainer().predict(module, loader, return_predictions=False)
     (result,) = read_results(tmp_path / "search" / "results.json")
     (chosen,) = read_architectures(tmp_path / "search" / "architectures.json")
     (record,) = read_record_lines((tmp_path / "search" / chosen.weights).with_name("record.jsonl"))

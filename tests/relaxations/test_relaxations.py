@@ -66,14 +66,29 @@ def test_soft_weights_and_jacobian_have_their_closed_form(relaxation, scores, te
     torch.testing.assert_close(jacobian(relaxation), softmax_jacobian(p, temperature), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("relaxation", [StraightThrough(temperature=0.6), SampledChild(temperature=0.6)], ids=name)
-def test_hard_weights_have_the_soft_jacobian(relaxation):
+FALLING = SampledChild(temperature=10.0, end=0.1)
+
+
+@pytest.mark.parametrize(
+    ("relaxation", "progress", "temperature"),
+    [
+        (StraightThrough(temperature=0.6), 0.5, 0.6),
+        (SampledChild(temperature=0.6), 0.5, 0.6),
+        *((FALLING, progress, temperature) for progress, temperature in ((0.0, 10.0), (0.5, 5.05), (1.0, 0.1))),
+    ],
+)
+def test_hard_weights_have_the_soft_jacobian(relaxation, progress, temperature):
     scores = LOGITS + gumbel(NOISE)
-    p = torch.softmax(scores / 0.6, 0)
-    gate = gate_of(relaxation)
+    p = torch.softmax(scores / temperature, 0)
+    gate = gate_of(relaxation, progress=progress)
     assert torch.equal(gate.weights, torch.eye(4, dtype=torch.float64)[scores.argmax()])
-    torch.testing.assert_close(jacobian(relaxation), softmax_jacobian(p, 0.6), rtol=0, atol=1e-12)
+    torch.testing.assert_close(jacobian(relaxation, progress), softmax_jacobian(p, temperature), rtol=0, atol=1e-12)
     assert gate.index == (int(scores.argmax()) if isinstance(relaxation, SampledChild) else None)
+
+
+def test_a_temperature_that_is_not_positive_is_refused():
+    with pytest.raises(ValueError, match="not positive"):
+        SampledChild(temperature=1.0, end=0.0)
 
 
 def test_gumbel_max_frequencies_are_the_softmax():
@@ -155,20 +170,6 @@ def sizes(space, relaxation, draws=20):
         for name, slope in zip(logits, slopes, strict=True):
             total[name] += 0.0 if slope is None else slope.abs().sum().item() / draws
     return {name: size for name, size in total.items() if len(logits[name]) > 1}
-
-
-def test_the_temperature_falls_from_start_to_end():
-    logits = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64, requires_grad=True)
-    noise = torch.tensor([0.2, 0.7, 0.5], dtype=torch.float64)
-    scores = logits.detach() - torch.log(-torch.log(noise))
-    for progress, temperature in [(0.0, 10.0), (0.5, 5.05), (1.0, 0.1)]:
-        gate = SampledChild(temperature=10.0, end=0.1)({"a": logits}, {"a": noise}, progress)["a"]
-        soft = (scores / temperature).exp() / (scores / temperature).exp().sum()
-        (slope,) = torch.autograd.grad(gate.weights[gate.index], logits)
-        chosen = torch.eye(3, dtype=torch.float64)[gate.index]
-        torch.testing.assert_close(slope, soft[gate.index] * (chosen - soft) / temperature, rtol=0, atol=1e-12)
-    with pytest.raises(ValueError, match="not positive"):
-        SampledChild(temperature=1.0, end=0.0)
 
 
 def test_choices_that_blocks_share_and_edges_of_a_cell_get_a_gradient():

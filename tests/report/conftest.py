@@ -53,20 +53,12 @@ def many():
     ):  # fmt: skip
         for seed in range(3):
             base = 0.6 + 0.05 * rank - 0.1 * (rank == 2) + 0.01 * seed
-            rows.append(
-                result(
-                    method,
-                    seed=seed,
-                    values=[base + 0.01 * ((7 * i) % 5 - 2) for i in range(20)],
-                    search=search,
-                    meta=meta,
-                )
-            )
+            values = [base + 0.01 * ((7 * i) % 5 - 2) for i in range(20)]
+            rows.append(result(method, seed=seed, values=values, search=search, meta=meta))
             for task in range(4):
                 value = base + 0.02 * task
-                curve = (
-                    [(search * share, value - 0.1 * (1 - share)) for share in (0.25, 0.5, 0.96, 1.0)] if search else []
-                )
+                shares = (0.25, 0.5, 0.96, 1.0) if search else ()
+                curve = [(search * share, value - 0.1 * (1 - share)) for share in shares]
                 rows.append(
                     result(method, seed=seed, value=value, task=f"task {task}", protocol=TARGET, search=search,
                            meta=meta, curve=curve)

@@ -2,22 +2,18 @@
 
 import json
 import math
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import wandb
 from wandb.errors import CommError
+from wandb_file import history, records
 
 import lit_metanas as lm
 from lit_metanas.callbacks import results
 from lit_metanas.callbacks.results import columns_of_trials, draw_coordinates
 from lit_metanas.report.logged_search import log_search
-
-sys.path.insert(0, str(Path(__file__).parent))
-from wandb_file import records
 
 FLOPS, SPACE = (2e7, 1e7), lm.LayeredSpace(widths=(4,), depths=(1, 2))
 
@@ -44,14 +40,11 @@ def logged(tmp_path_factory):
 
 
 def test_an_offline_run_has_trials_confusions_drawings_and_figures(logged):
-    result, history = logged.result, []
-    for step in records(logged.file, "history"):
-        items = [(list(item.nested_key) or [item.key], json.loads(item.value_json)) for item in step.item]
-        history.append({key[0] if len(key) == 1 else tuple(key): value for key, value in items})
+    result, steps = logged.result, history(logged.file)
     scored = [trial for trial in result.record.trials if trial.scored]
-    rows = [row for row in history if "trial/score" in row]
-    assert [row["trial/score"] for row in rows] == [trial.value for trial in scored]
-    keys = {key[0] if isinstance(key, tuple) else key for row in history for key in row}
+    score = ("trial/score",)
+    assert [step[score] for step in steps if score in step] == [trial.value for trial in scored]
+    keys = {name for step in steps for name, *_ in step}
     assert {"search/rounds", "search/architecture", "search/trials", "search/coordinates"} <= keys
     (table,) = logged.folder.rglob("search/trials_*.table.json")
     found = json.loads(table.read_text())
@@ -117,12 +110,11 @@ def test_the_network_is_an_artifact_online_alone(logged, tmp_path, monkeypatch, 
         assert run.kept == []
 
 
-def test_a_failure_is_a_warning_and_the_result_is_there(monkeypatch, tmp_path):
+def test_a_failure_is_a_warning_and_the_result_is_there(monkeypatch, here):
     def refuse(**options):
         raise CommError("no network.")
 
     monkeypatch.setattr(wandb, "init", refuse)
-    monkeypatch.chdir(tmp_path)
     with pytest.warns(UserWarning, match=r"Weights & Biases got nothing of this search \(no network\): log in"):
         result = lm.auto(data(), flops=FLOPS, space=SPACE, progress=False, workers=1, wandb="letters")
     assert result.parameters > 0

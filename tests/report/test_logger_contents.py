@@ -3,18 +3,18 @@
 import base64
 import hashlib
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import wandb
+import wandb_file
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb_file import records
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
 from lit_metanas.comparisons import TargetSearch
@@ -24,9 +24,6 @@ from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.tasks import EpisodeDataModule, Split, TargetTaskDataModule, Task, TaskCollection
 from lit_metanas.training import MetaSearch, Recipe
-
-sys.path.insert(0, str(Path(__file__).parent))
-from wandb_file import records
 
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(
@@ -123,10 +120,8 @@ def run(tmp_path_factory):
 def history(run):
     """What the W&B file holds, by key: numbers, or the fields of a picture or a table."""
     found = {}
-    for step in records(run.file, "history"):
-        for item in step.item:
-            key, *fields = list(item.nested_key) or [item.key]
-            value = json.loads(item.value_json)
+    for step in wandb_file.history(run.file):
+        for (key, *fields), value in step.items():
             if fields:
                 found.setdefault(key, {})[fields[0]] = value
             else:

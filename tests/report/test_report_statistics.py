@@ -5,13 +5,7 @@ import numpy as np
 import pytest
 
 from lit_metanas.report import paired_difference
-from lit_metanas.report.table import (
-    mean_curve,
-    over_seeds,
-    over_units,
-    saturation,
-    tasks_until_it_pays,
-)
+from lit_metanas.report.table import mean_curve, over_seeds, over_units, saturation, tasks_until_it_pays
 
 T2 = 4.302652729911275  # t(0.975, 2 degrees of freedom)
 
@@ -112,8 +106,7 @@ def test_mean_curve_of_step_functions():
 
 
 @pytest.mark.parametrize(
-    ("meta", "search", "scratch", "expected"),
-    [(100, 1, 11, 10), (101, 1, 11, 11), (100, 11, 11, math.inf)],
+    ("meta", "search", "scratch", "expected"), [(100, 1, 11, 10), (101, 1, 11, 11), (100, 11, 11, math.inf)]
 )
 def test_tasks_until_it_pays(meta, search, scratch, expected):
     assert tasks_until_it_pays(meta, search, scratch) == expected

@@ -6,12 +6,7 @@ from PIL import Image
 
 from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
 from lit_metanas.cli.command_line import main
-from lit_metanas.records import (
-    ArchitectureRow,
-    Protocol,
-    write_architectures,
-    write_results,
-)
+from lit_metanas.records import ArchitectureRow, Protocol, write_architectures, write_results
 from lit_metanas.report.report_verb import report
 from lit_metanas.spaces import Architecture
 
@@ -72,20 +67,19 @@ def test_missing_results_file_is_named(tmp_path):
 
 
 @pytest.fixture
-def searches(make, tmp_path, monkeypatch):
+def searches(make, here):
     """Three searches of one folder: the worst by validation is the best by the test."""
-    monkeypatch.chdir(tmp_path)
     for place, method, seed, validated, tested in (
         ("search", "meta", 0, 0.7, 0.9), ("colour", "in colour", 0, 0.7, 0.5), ("more", "in colour", 1, 0.8, 0.6)
     ):  # fmt: skip
-        folder = tmp_path / place / "children" / "photos" / method
+        folder = here / place / "children" / "photos" / method
         folder.mkdir(parents=True)
         (folder / "model.json").touch()
-        weights = (folder / "weights.pt").relative_to(tmp_path / place).as_posix()
+        weights = (folder / "weights.pt").relative_to(here / place).as_posix()
         row = ArchitectureRow("photos", method, "LayeredSpace", Architecture({"kernel": "3", "depth": "2"}), validated)
-        write_architectures(tmp_path / place / "architectures.json", [replace(row, seed=seed, weights=weights)])
+        write_architectures(here / place / "architectures.json", [replace(row, seed=seed, weights=weights)])
         result = make(method, value=tested, task="photos", seed=seed, protocol=Protocol("target", 3, 20, "running"))
-        write_results(tmp_path / place / "results.json", [result])
+        write_results(here / place / "results.json", [result])
     return ["search/results.json", "colour/results.json", "more/results.json"]
 
 
@@ -118,8 +112,7 @@ def test_the_best_network_by_validation_is_named_with_its_folder(searches, tmp_p
         ["--results=[a.json, 'b: c.json']"],
     ],
 )
-def test_results_are_one_file_or_several(words, make, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_results_are_one_file_or_several(words, make, here, capsys):
     write_results("a.json", [make("first", values=(0.5, 0.6))])
     write_results("b: c.json", [make("second", values=(0.7, 0.8))])
     assert main(["report", *words]) == 0

@@ -5,10 +5,12 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 DEBIAN = Path("/usr/lib/postgresql")
 """Where Debian's packages put the server's programs."""
@@ -50,3 +52,15 @@ def postgres(request):
         run(pg_ctl, "-D", data, "-w", "-l", f"{folder}/log", "-o", f"-c listen_addresses= -k {folder} -F", "start")
         yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
         run(pg_ctl, "-D", data, "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def postgres_database(postgres):
+    """The address of an empty data base on that server."""
+    name, engine = f"test_{uuid.uuid4().hex}", create_engine(postgres, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()

@@ -205,21 +205,6 @@ def test_an_incumbent_that_cannot_be_built_is_refused():
     assert {architecture["depth"] for architecture, _, _ in calls} == {"1"}
 
 
-class Fragile(Curve):
-    """Fails where the quality is above a limit."""
-
-    def __init__(self, limit):
-        super().__init__(None, SPACE, 0)
-        self.limit = limit
-        self.tried = []
-
-    def __call__(self, architecture, *, fidelity, start=None):
-        self.tried.append((architecture, fidelity))
-        if quality(architecture) > self.limit:
-            raise torch.OutOfMemoryError("too large")
-        return super().__call__(architecture, fidelity=fidelity, start=start)
-
-
 def test_what_has_no_number_for_a_score_has_failed():
     class Lost(Curve):
         def __call__(self, architecture, *, fidelity, start=None):
@@ -240,8 +225,12 @@ def test_what_has_no_number_for_a_score_has_failed():
 
 
 def test_a_search_in_which_all_trainings_fail_names_the_last_reason():
+    class Failing(Curve):
+        def __call__(self, architecture, *, fidelity, start=None):
+            raise torch.OutOfMemoryError("too large")
+
     with pytest.raises(FailedWorkError, match="All of 8 trainings on 'curve' failed, the last one because of OutOf"):
-        SuccessiveHalving().run(Fragile(limit=-1), SPACE, Budget(flops=9000), 0, problem="curve")
+        SuccessiveHalving().run(Failing(None, SPACE, 0), SPACE, Budget(flops=9000), 0, problem="curve")
 
 
 class Rated(Curve):
@@ -250,7 +239,7 @@ class Rated(Curve):
     settings: ClassVar = {"rate": 1}
 
     def with_recipe(self, changes):
-        other = Rated(None, SPACE, 0, self.calls)
+        other = type(self)(None, SPACE, 0, self.calls)
         other.settings = {**self.settings, **changes}
         return other
 
@@ -262,11 +251,6 @@ class Rated(Curve):
 def test_what_an_estimator_does_not_score_is_not_proposed():
     class NoThree(Rated):
         """Scores no deep network at a rate of 3."""
-
-        def with_recipe(self, changes):
-            other = NoThree(None, SPACE, 0, self.calls)
-            other.settings = {**self.settings, **changes}
-            return other
 
         def refusal(self, architecture, recipe):
             return "too deep" if (architecture["depth"], recipe.get("rate")) == ("2", 3) else None

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -26,8 +25,6 @@ from lit_metanas.records.record import FailedWorkError
 from lit_metanas.searchers import QuerySearcher
 from lit_metanas.searchers.query.ledger import Ledger
 from lit_metanas.searchers.query.study import WorkerGroup, open_storage
-
-Change = Callable[[dict[str, Any]], object]
 
 
 def tamper(file: Path, name: str, value: object, table: str = "trial_user_attributes") -> None:
@@ -72,10 +69,7 @@ def test_tampered_notes_get_one_sentence(name: str, value: object, storage: str,
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("reserved", {"turn": 1}),
-        ("reserved", {"turn": 1, "queries": -5, "flops": 0, "architecture": {}, "recipe": {}}),
-    ],
+    [("reserved", {"turn": 1}), ("reserved", {"turn": 1, "queries": -5, "flops": 0, "architecture": {}, "recipe": {}})],
 )
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_tampered_notes_among_workers_get_one_sentence(name: str, value: object) -> None:

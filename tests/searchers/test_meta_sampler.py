@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from letters import ALL, SPACE
+from letters import ALL, SPACE, optimized
 
 from lit_metanas.records import TaskScores
 from lit_metanas.searchers import MetaSampler
@@ -77,12 +77,6 @@ def make(checkpoint=None, seed=0, **options):
 
 def tried(study):
     return [SPACE.canonical({name[5:]: label for name, label in trial.params.items()}) for trial in study.trials]
-
-
-def optimized(sampler, number, function=letters, direction="maximize", **options):
-    study = optuna.create_study(sampler=sampler, direction=direction)
-    study.optimize(function, n_trials=number, **options)
-    return study
 
 
 def improvement(mean, deviation, best):
@@ -170,7 +164,7 @@ class PlainSearch:
 @pytest.mark.parametrize("transfer", [False, True])
 def test_proposals_are_those_of_plain_loops(transfer, checkpoint):
     sampler = make(checkpoint if transfer else None)
-    found = [ALL.index(one) for one in tried(optimized(sampler, 13))]
+    found = [ALL.index(one) for one in tried(optimized(sampler, 13, letters))]
     plain = PlainSearch(sampler._choice.surrogate)
     scores = [value(ALL[place]) for place in found]
     for number in (5, 8, 12) if transfer else (9,):
@@ -181,7 +175,7 @@ def test_a_single_source_is_begun_with_as_in_plain_loops(tmp_path):
     """Its best first, and none but good ones then: they were the first of the space's list."""
     one = write(tmp_path / "one.ckpt", [scores_of(1, 60)])
     sampler = make(one, first=8)
-    found = [ALL.index(asked) for asked in tried(optimized(sampler, 8))]
+    found = [ALL.index(asked) for asked in tried(optimized(sampler, 8, letters))]
     assert found == PlainSearch(sampler._choice.surrogate).first(8)
     order = sampler._choice.first_pool.sources[0].argsort(descending=True).tolist()
     assert found[0] == order[0]
@@ -191,7 +185,7 @@ def test_a_single_source_is_begun_with_as_in_plain_loops(tmp_path):
 @pytest.mark.parametrize("transfer", [False, True])
 def test_a_resumed_study_is_an_uninterrupted_one(transfer, checkpoint):
     given = checkpoint if transfer else None
-    whole = optimized(make(given, 4), 14)
+    whole = optimized(make(given, 4), 14, letters)
     storage = optuna.storages.InMemoryStorage()
     optuna.create_study(study_name="s", storage=storage, direction="maximize")
     for number in (1, 7, 6):
@@ -201,7 +195,7 @@ def test_a_resumed_study_is_an_uninterrupted_one(transfer, checkpoint):
 
 
 def test_pending_trials_count(checkpoint):
-    study = optimized(make(checkpoint), 8)
+    study = optimized(make(checkpoint), 8, letters)
     others = [study.ask() for _ in range(6)]
     asked = [SPACE.suggest(trial) for trial in others]
     assert len({*asked, *tried(study)[:8]}) == 14
@@ -242,14 +236,14 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
 
 
 def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint, monkeypatch):
-    whole = tried(optimized(make(checkpoint), 16))
+    whole = tried(optimized(make(checkpoint), 16, letters))
     monkeypatch.setattr(meta_sampler, "CONTEXT", 6)
     monkeypatch.setattr(meta_sampler, "REFIT", 5)
     choice = make(checkpoint)._choice
     scores = torch.tensor([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 0.0, 0.5, 4.0, 5.0, 6.0, 6.5])
     assert choice._split_places(scores) == ([0, 2, 4, 7, 8, 9], [10, 11])
     assert choice._split_places(scores[:4]) == ([0, 1, 2, 3], [])
-    assert tried(optimized(make(checkpoint), 16)) != whole
+    assert tried(optimized(make(checkpoint), 16, letters)) != whole
 
 
 def linear(operations):

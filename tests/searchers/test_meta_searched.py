@@ -1,4 +1,4 @@
-"""The architecture of a meta-training checkpoint."""
+"""Architectures that are not searched: fixed ones, and that of a meta-training checkpoint."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from sharing_toys import TASK
 
 from lit_metanas.records import Budget, Cost
-from lit_metanas.searchers import DARTSSearcher, MetaSearchedArchitecture
+from lit_metanas.searchers import DARTSSearcher, FixedArchitecture, MetaSearchedArchitecture
 from lit_metanas.spaces import LayeredSpace, one_hot
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, labels_by_choice
@@ -94,3 +94,18 @@ def test_the_images_of_the_meta_training_are_known(checkpoint):
     others = [MetaSearchedArchitecture(path, inherit=False), DARTSSearcher()]
     assert [searcher.input_shape for searcher in (*starts, *others)] == [SHAPE, SHAPE, None, None]
     assert [searcher.meta_cost.flops for searcher in (*starts, *others)] == [123, 123, 123, 0]
+
+
+DEEP = LayeredSpace(depths=(2,))
+
+
+def test_a_fixed_architecture_is_completed_and_free():
+    budget = Budget(flops=0, queries=0)
+    found = FixedArchitecture({"layer1.pool": "avg"}).search(TASK, DEEP, budget, 0)
+    labels = {choice.name: "avg" if choice.group == "pool" else choice.labels[0] for choice in DEEP.choices}
+    assert found.architecture == DEEP.canonical(labels)
+    assert found.weights is None
+    assert math.isnan(found.record.best.value)
+    assert budget.spent.flops == budget.spent.queries == 0
+    with pytest.raises(ValueError, match="has no label 'mean'"):
+        FixedArchitecture({"layer1.pool": "mean"}).search(TASK, DEEP, budget, 0)

@@ -1,4 +1,4 @@
-"""A child that fails is a failed trial with its reason; an interrupted search hands its weights over."""
+"""Children that fail, and those that cost too much: what is kept of them, and how a search goes on."""
 
 import math
 from functools import partial
@@ -6,10 +6,10 @@ from functools import partial
 import optuna
 import pytest
 import torch
-from query_toys import Sums, resume, search, told, value
+from query_toys import Priced, Sums, resume, search, told, value
 
 from lit_metanas.records import Budget
-from lit_metanas.records.record import FailedWorkError
+from lit_metanas.records.record import FailedWorkError, TooSmallBudgetError
 
 
 def odd_fails(error):
@@ -75,3 +75,33 @@ def test_a_trial_that_was_broken_off_while_it_was_drawn_is_drawn_as_in_one_go(su
     monkeypatch.undo()
     found = search(Sums(weights=True), storage=storage, **options)
     assert told(found.record) == told(whole.record)
+
+
+LIMIT = 2000
+
+
+def test_a_search_of_different_prices_resumes_as_if_uninterrupted():
+    def run(estimator, storage=None):
+        sampler = optuna.samplers.TPESampler(n_startup_trials=3)
+        return search(estimator, budget=Budget(flops=LIMIT), sampler=sampler, storage=storage)
+
+    run(estimator := Priced())
+    for stop_at in range(1, len(estimator.calls), 3):
+        storage = optuna.storages.InMemoryStorage()
+        whole, found, _ = resume(stop_at, make=Priced, storage=storage, searched=run)
+        again = run(Priced(), storage)  # nothing is left to do
+        assert told(again.record) == told(whole.record)
+        assert again.untried == found.untried == whole.untried
+
+
+def test_a_larger_budget_pays_for_what_a_smaller_one_refused():
+    storage = optuna.storages.InMemoryStorage()
+    with pytest.raises(TooSmallBudgetError, match="paid for no architecture"):
+        search(Priced(), budget=Budget(flops=5), storage=storage)
+    found = search(Priced(), budget=Budget(flops=LIMIT), storage=storage)
+    assert told(found.record) == told(search(Priced(), budget=Budget(flops=LIMIT)).record)
+    with pytest.raises(TooSmallBudgetError):  # now the study has trials that were paid for
+        search(Priced(), budget=Budget(flops=5), storage=storage)
+    trials = optuna.load_study(study_name="digits/Digits/seed 0", storage=storage).trials
+    paid = [trial for trial in trials if trial.user_attrs.get("cost", {}).get("flops")]
+    assert len(paid) == len(found.record.trials)

@@ -1,6 +1,5 @@
 """Two processes on one study: nothing is lost, nothing overdrawn, and the trial of a killed one is begun anew."""
 
-import uuid
 from contextlib import contextmanager
 
 import optuna
@@ -20,19 +19,8 @@ NAME = "digits/Digits/seed 0"
 def storage(request, tmp_path):
     """The address of an empty data base."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/studies.db"
-        return
-    url = request.getfixturevalue("postgres")
-    from sqlalchemy import create_engine, make_url
-
-    name = f"test_{uuid.uuid4().hex}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(url).set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+        return f"sqlite:///{tmp_path}/studies.db"
+    return request.getfixturevalue("postgres_database")
 
 
 def begin(*workers):

@@ -6,6 +6,7 @@ import optuna
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from sharing_toys import make_task
 from torch.utils.data import DataLoader
 
 from lit_metanas.comparisons import TargetSearch
@@ -13,19 +14,13 @@ from lit_metanas.estimators import TrainingEstimator
 from lit_metanas.records import read_record_lines
 from lit_metanas.searchers import QuerySearcher, RandomArchitecture
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.tasks import Split, Task
+from lit_metanas.tasks import Split
 from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 
 
-def make_task(name, seed):
-    generator = torch.Generator().manual_seed(seed)
-    splits = [Split(torch.rand(12, 1, 8, 8, generator=generator), torch.arange(12) % 3) for _ in range(3)]
-    return Task(name, 3, *splits)
-
-
-TASKS = [make_task("noise/0", 0), make_task("noise/1", 1)]
+TASKS = [replace(make_task(each=4, seed=seed), id=f"noise/{seed}") for seed in (0, 1)]
 
 
 def brief(task, space, seed):

@@ -1,7 +1,5 @@
 """Studies as records and back: nothing is lost on the way, and anyone's studies are read."""
 
-from dataclasses import replace
-
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -52,16 +50,6 @@ SEARCHES = {
 
 def storage_of(path):
     return f"sqlite:///{path / 'studies.db'}"
-
-
-def same(record, other):
-    """Whether two records are equal but for the last digits of their seconds."""
-    for one, another in zip(record.trials, other.trials, strict=True):
-        assert one.cost.seconds == pytest.approx(another.cost.seconds, abs=1e-6)
-    bare, barer = (
-        replace(r, trials=[replace(t, cost=replace(t.cost, seconds=0.0)) for t in r.trials]) for r in (record, other)
-    )
-    return bare == barer
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy import make_url
 
 from lit_metanas.records import read_results
 
@@ -18,35 +18,27 @@ SMALL += ["--model.recipe.epochs=2", "--model.flops=null", "--model.queries=4"]
 
 
 @pytest.fixture
-def variables(postgres, tmp_path):
+def variables(postgres_database, tmp_path):
     """The environment of a pool's members, with an empty data base; the password lies in a file."""
-    from sqlalchemy import create_engine, make_url, text
-
-    url, name = make_url(postgres), f"test_{uuid.uuid4().hex}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(postgres_database)
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "lit-metanas").write_text(f'#!/usr/bin/env bash\nexec "{sys.executable}" -m lit_metanas "$@"\n')
     (programs / "lit-metanas").chmod(0o755)
     (tmp_path / "password").write_text(url.password or "unused")
     folders = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
-    yield {
+    return {
         **{key: value for key, value in os.environ.items() if not key.startswith("PG")},
         "PGHOST": str(url.query.get("host", url.host)),
         "PGPORT": str(url.port or 5432),
         "PGUSER": url.username or "postgres",
-        "PGDATABASE": name,
+        "PGDATABASE": url.database,
         "PASSWORD_FILE": str(tmp_path / "password"),
         "PATH": os.pathsep.join(folders),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "RUNS": str(tmp_path / "runs"),
         "OMP_NUM_THREADS": "1",
     }
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 def healthy(variables):

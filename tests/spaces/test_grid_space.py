@@ -271,19 +271,6 @@ def test_weights_of_another_space_are_refused() -> None:
         SPACE.child(architecture, SHAPE, WAY, {name: torch.ones(3)})
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"widths": (12,)}, "width 12 is no multiple of 8"),
-        ({"blocks": ("residul",)}, "did you mean 'residual'"),
-        ({"depths": (0,)}, "the least of 'depths' is 0"),
-    ],
-)
-def test_what_cannot_be_built_is_refused(arguments: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        lm.GridSpace(**arguments)
-
-
 @pytest.mark.parametrize(("features", "steps", "joined"), [(4, 11, 4), (41, 249, 8), (41, 40, 1)])
 def test_a_series_is_an_image_of_its_steps_and_features(features: int, steps: int, joined: int) -> None:
     image, series = SeriesImage(lm.SeriesShape(features, steps)), random_inputs(3, lm.SeriesShape(features, steps))

@@ -35,16 +35,3 @@ def test_layers_are_plain_ones():
     again = nn.functional.gelu(nn.functional.layer_norm(hidden @ second.linear.weight.T + second.linear.bias, (8,)))
     torch.testing.assert_close(child(inputs), child.head(hidden + again))
     assert child.flops == 5 * 8 + 8 * 8 + 8 * 3
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"activations": ("Relu",)}, "unknown label 'Relu' of 'activations': did you mean 'ReLU'"),
-        ({"depths": (-1, 2)}, "the least depth is -1; give at least 0"),
-        ({"dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1"),
-    ],
-)
-def test_what_cannot_be_built_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        lm.MLPSpace(**options)

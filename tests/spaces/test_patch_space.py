@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from space_toys import check_programs, check_weights_move
 
 import lit_metanas as lm
 from lit_metanas.spaces.any_input.patch_space import FAINTEST_CONTRAST, LEAST_LIKENESS, PatchNetwork
@@ -85,22 +86,12 @@ def test_stripes_are_learned_and_weights_move():
     child = lm.Child(space=SPACE, architecture=FEW, shape=shape, way=3, recipe=recipe)
     cost = fit_child(child, split.at(torch.arange(60)), seed=0)
     assert score(child, split.at(torch.arange(60, 90))) > 0.9
-    assert SPACE.cost(FEW, shape, 3).parameters == sum(own.numel() for own in child.network.parameters())
     assert cost.flops == 3 * 60 * SPACE.cost(FEW, shape, 3).flops
-    again, inputs = SPACE.child(FEW, shape, 3, SPACE.supernet_weights(child.network)), split.inputs.float() / 255
-    assert torch.equal(again(inputs), child.network(inputs))
+    check_weights_move(SPACE, child.network, FEW, shape, split.inputs.float() / 255)
 
 
 def test_a_program_gives_the_same_scores(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     split, shape = stripes(30, (3, 40, 70)), lm.ImageShape(3, 40, 70)
     network = SPACE.child(FEW, shape, 3)
     network.solve(split, lm.Classification(3), 1.0, 1, 0)
-    inputs = split.inputs.float() / 255
-    lm.export_child(network, tmp_path, architecture=FEW, classes=("a", "b", "c"), shape=shape, onnx=True)
-    with torch.no_grad():
-        expected = network(inputs)
-        torch.testing.assert_close(lm.load(tmp_path).network(inputs), expected, atol=1e-4, rtol=1e-4)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (scores,) = session.run(None, {"inputs": inputs.numpy()})
-    torch.testing.assert_close(torch.from_numpy(scores), expected, atol=1e-3, rtol=1e-3)
+    check_programs(network, split.inputs.float() / 255, tmp_path, shape=shape)

@@ -5,9 +5,9 @@ from itertools import combinations, pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from space_toys import check_programs, check_weights_move, every_objective
 
 import lit_metanas as lm
-from lit_metanas.objectives import Regression, SeveralLabels
 from lit_metanas.spaces.any_input.rocket_space import RocketNetwork
 from lit_metanas.spaces.any_input.solved_models import PENALTIES, fit_ridge
 from lit_metanas.training.child import fit_child, score
@@ -116,15 +116,7 @@ def test_regressions_are_those_without_each_example_under_the_best_penalty(examp
 LABELS = waves(90)[1]
 
 
-@pytest.mark.parametrize(
-    ("objective", "targets"),
-    [
-        (None, LABELS),
-        (SeveralLabels(3, weights=((0.5, 2.0),) * 3), F.one_hot(LABELS).float()),
-        (Regression.of(LABELS[:, None].float()), LABELS[:, None].float()),
-    ],
-    ids=["classes", "labels", "numbers"],
-)
+@every_objective(LABELS)
 def test_series_are_learned_by_how_fast_they_swing(objective, targets):
     inputs, _ = waves(90)
     way = targets.shape[1] if objective else 3
@@ -150,28 +142,19 @@ def test_of_very_many_examples_some_are_drawn(monkeypatch):
 
 def test_costs_are_those_of_the_network_and_weights_move():
     network = SPACE.child(MANY, SHAPE, 3)
-    assert SPACE.cost(MANY, SHAPE, 3).parameters == sum(own.numel() for own in network.parameters())
     inputs, labels = waves(30)
     network.solve(lm.Split(inputs, labels), lm.Classification(3), 1.0, 1, 0)
-    again = SPACE.child(MANY, SHAPE, 3, SPACE.supernet_weights(network))
-    assert torch.equal(again(inputs), network(inputs))
+    check_weights_move(SPACE, network, MANY, SHAPE, inputs)
     short = lm.SeriesShape(2, 1)  # no convolution has more than one step, no change any
     tiny = SPACE.child(FEW, short, 2)
     assert tiny.solve(lm.Split(torch.ones(4, 2, 1), torch.tensor([0, 1, 0, 1])), lm.Classification(2), 1.0, 1, 0)
     assert torch.isfinite(tiny(torch.ones(1, 2, 1))).all()
 
 
-@pytest.mark.parametrize("steps", [20, 1200])
+@pytest.mark.parametrize("steps", [20, 300])
 def test_a_program_gives_the_same_scores(tmp_path, steps):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     inputs, labels = waves(30)
     inputs, shape = F.pad(inputs, (0, steps - 20)), SHAPE._replace(steps=steps)
     network = SPACE.child(FEW, shape, 3)
     network.solve(lm.Split(inputs, labels), lm.Classification(3), 1.0, 1, 0)
-    lm.export_child(network, tmp_path, architecture=FEW, classes=("a", "b", "c"), shape=shape, onnx=True)
-    with torch.no_grad():
-        expected = network(inputs)
-        torch.testing.assert_close(lm.load(tmp_path).network(inputs), expected, atol=1e-4, rtol=1e-4)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    (scores,) = session.run(None, {"inputs": inputs.numpy()})
-    torch.testing.assert_close(torch.from_numpy(scores), expected, atol=1e-3, rtol=1e-3)
+    check_programs(network, inputs, tmp_path, shape=shape)

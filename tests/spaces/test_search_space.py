@@ -1,11 +1,14 @@
-"""What every search space can do: canonical architectures, sampling, Optuna."""
+"""Choices, and what every search space does: canonical architectures, sampling, Optuna, refusals of options."""
 
+import json
+import pickle
 from collections import Counter
 
 import optuna
 import pytest
 import torch
 
+from lit_metanas import spaces
 from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101
 
 
@@ -73,18 +76,12 @@ def test_sample_is_uniform_over_labels_and_reproducible(space):
     assert sum(architecture["layer2.width"] == "8" for architecture in deep) / len(deep) == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.fixture(autouse=True)
-def _quiet_optuna():
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-
 def test_suggest_asks_for_every_choice_and_drops_inactive_ones(space):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()
     for _ in range(30):
         trial = study.ask()
         architecture = space.suggest(trial)
-        assert list(trial.params) == [f"arch.{choice.name}" for choice in space.choices]
         assert trial.distributions == space.distributions()
         assert architecture == space.canonical(architecture)
         assert ("layer2.kernel" in architecture) == (architecture["depth"] == "2")
@@ -128,3 +125,93 @@ def test_listed_cells_are_within_a_limit() -> None:
     listed = list(space.architectures())
     assert listed
     assert all(space.violation(one) is None for one in listed)
+
+
+WORDS, STEPS = spaces.SequenceSpace(), spaces.SequenceSpace(readouts=("each",), widths=(8,))
+POOLED = spaces.SequenceSpace(readouts=("each",), pools=("max",))
+REFUSED = [
+    (spaces.GridSpace, {"widths": (12,)}, "width 12 is no multiple of 8"),
+    (spaces.GridSpace, {"blocks": ("residul",)}, "did you mean 'residual'"),
+    (spaces.GridSpace, {"depths": (0,)}, "the least of 'depths' is 0"),
+    (spaces.MLPSpace, {"activations": ("Relu",)}, "unknown label 'Relu' of 'activations': did you mean 'ReLU'"),
+    (spaces.MLPSpace, {"depths": (-1, 2)}, "the least depth is -1; give at least 0"),
+    (spaces.MLPSpace, {"dropouts": (1.0,)}, "dropout 1.0 is not a probability below 1"),
+    (spaces.SequenceSpace, {"operations": ("conv3",)}, "unknown label 'conv3' of 'operations': did you mean 'conv_3'?"),
+    (spaces.SequenceSpace, {"readouts": ("mean", "each")}, "'readouts' has mean, each, which are features of an"),
+    (spaces.SequenceSpace, {"pools": ("none", "max")}, "'pools' has none, max, which leave different numbers of st"),
+    (spaces.SequenceSpace, {"depths": (0, 2)}, "the least depth is 0; give at least 1."),
+    (spaces.SequenceSpace, {"token_scale": 0.0}, "token_scale is 0.0; give a number above 0, such as 0.1."),
+    (spaces.SequenceSpace, {"operations": ("attention_4",), "widths": (32, 6)}, "'attention_4' has no 6 channels: "),
+    (spaces.EncoderDecoderSpace, {"encoder": STEPS, "tied": (True,)}, "unknown label 'True' of 'tied': use yes, no."),
+    (spaces.EncoderDecoderSpace, {"encoder": STEPS, "crosses": (0,)}, "the least of 'crosses' is 0; give at least 1."),
+    (spaces.EncoderDecoderSpace, {"encoder": STEPS, "heads": 3}, "heads = 3 do not divide the width 8: give multipl"),
+    (spaces.EncoderDecoderSpace, {"encoder": WORDS}, "the encoder has readouts mean, max, attention and pools none: "),
+    (spaces.EncoderDecoderSpace, {"encoder": POOLED}, "the encoder has readouts each and pools max: give Seq"),
+    (spaces.UnionSpace, {"families": {}}, "'families' is empty"),
+    (spaces.UnionSpace, {"families": {"one two": WORDS}}, "'one two' cannot be the label of a family"),
+    (spaces.UnionSpace, {"families": {"forward": WORDS}}, "'forward' cannot be the label"),
+    (spaces.UnionSpace, {"families": {"words": WORDS, "steps": STEPS}}, "score different things"),
+    (spaces.UnionSpace, {"families": {"words": WORDS}, "window": 0}, "window = 0 must be at least one step"),
+    (spaces.NASBench101, {"vertices": 8}, "NASBench101: vertices is 8; give 2 to 7."),
+    (spaces.NASBench101, {"channels": 4}, "NASBench101: channels is 4; give at least 5."),
+    (spaces.NASBench101, {"fixed": {"edge0-7": ["no"]}}, "Unknown choice 'edge0-7': NASBench101 has 'edge"),
+    (spaces.DARTSCell, {"fixed": {"normal.edge0-2": ["conv"]}}, "no label 'conv': use none, max"),
+    (spaces.DARTSCell, {"cells": 0}, "DARTSCell: cells is 0"),
+    (spaces.ENASMacro, {"layers": 0}, "layers is 0"),
+    (spaces.ENASMacro, {"fixed": {"layer3.skip1": ["yes"]}}, "'layer3.skip1' has no label 'yes': use none, skip_con"),
+    (spaces.NASBenchGraph, {"operations": ["conv"]}, "unknown label 'conv' of 'operations'"),
+    (spaces.NASBenchGraph, {"operations": ["skip"]}, "skip connections alone has no weights"),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "sentence"), REFUSED)
+def test_what_cannot_be_built_is_told_in_a_sentence(kind, options, sentence):
+    with pytest.raises(ValueError) as caught:
+        kind(**options)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_order_of_labels_does_not_matter():
+    first, second = Architecture({"b": "1", "a": "2"}), Architecture({"a": "2", "b": "1"})
+    assert first == second
+    assert hash(first) == hash(second)
+    assert list(first) == ["a", "b"]
+    assert str(first) == "a=2 b=1"
+    assert len({first: 0, second: 1}) == 1
+
+
+def test_json_round_trip():
+    architecture = Architecture({"layer1.pool": "max", "depth": "4"})
+    text = json.dumps(architecture.to_json())
+    assert Architecture(json.loads(text)) == architecture
+    assert eval(repr(architecture)) == pickle.loads(pickle.dumps(architecture)) == architecture
+    assert len(architecture) == 2
+    assert architecture != architecture.to_json()
+    assert architecture != Architecture({"layer1.pool": "avg", "depth": "4"})
+
+
+def test_activity_needs_every_condition():
+    choice = Choice("c", ("1", "2"), active_if=(("a", frozenset({"x", "y"})), ("b", frozenset({"z"}))))
+    assert choice.active({"a": "x", "b": "z"})
+    assert choice.active({"a": "y", "b": "z", "d": "w"})
+    assert not choice.active({"a": "x", "b": "w"})
+    assert not choice.active({"a": "x"})
+    assert Choice("c", ("1",)).active({})
+
+
+def test_numbers_and_booleans_are_called_by_their_text():
+    choice = Choice("width", (16, 0.5, True), active_if=(("depth", frozenset({1, 2})),))
+    assert choice == Choice("width", ("16", "0.5", "True"), active_if=(("depth", frozenset({"1", "2"})),))
+    assert choice.active({"depth": "2"})
+    assert Architecture({"width": 16}) == Architecture({"width": "16"})
+    assert hash(Architecture({"bias": True})) == hash(Architecture({"bias": "True"}))
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [("16", "16"), (16, "16"), (16.0, "16"), (0.1 + 0.2, "0.3"), (1e-3, "1e-3"), (True, "True"), (None, "None"),
+     (1, None), (17, None), ("sixteen", None), ([16], None), (float("nan"), None)],
+)  # fmt: skip
+def test_a_value_stands_for_the_label_that_spells_it(value, label):
+    assert Choice("c", ("16", "0.3", "1e-3", "True", "None", "same")).label_of(value) == label

@@ -157,11 +157,6 @@ def test_readouts_are_those_of_the_steps_within(inputs):
     assert torch.equal(told(READOUTS["each"](WIDTH), inputs + 1), STEPS.blank(inputs + 1))
 
 
-def softmax(scores):
-    powers = [math.exp(score) for score in scores]
-    return [power / sum(powers) for power in powers]
-
-
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_an_operation_can_be_differentiated_twice(label):
     layer = make(label)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from space_toys import SERIES, SHAPES, TOKENS, labels, one_reader, only
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -11,8 +12,6 @@ from lit_metanas.spaces import Gate, SearchSpace, SequenceSpace, one_hot
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS, READOUTS, ParallelConvolutions
 from lit_metanas.testing import check_space
 
-TOKENS, SERIES = TokenShape(13, 11), SeriesShape(3, 11)
-SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
 WHOLE = tuple(label for label in READOUTS if label != "each")
 ALL = {
     "operations": tuple(OPERATIONS),
@@ -23,19 +22,6 @@ ALL = {
 }
 
 
-def one(**options):
-    """A space of one network, unless options say otherwise."""
-    return SequenceSpace(**{
-        "operations": ("conv_3",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",),
-        "depths": (2,), "widths": (8,), "readouts": ("mean",), **options,
-    })  # fmt: skip
-
-
-def only(space):
-    (architecture,) = space.architectures()
-    return architecture
-
-
 def padded(inputs, steps):
     """More steps behind the end, or fewer."""
     return nn.functional.pad(inputs, (0, steps - inputs.shape[-1]))
@@ -44,11 +30,7 @@ def padded(inputs, steps):
 @SHAPES
 @pytest.mark.parametrize(
     "options",
-    [
-        ALL,
-        {**ALL, "pools": ("max", "avg"), "stride": 2},
-        {**ALL, "shared": True, "depths": (1, 3)},
-    ],
+    [ALL, {**ALL, "pools": ("max", "avg"), "stride": 2}, {**ALL, "shared": True, "depths": (1, 3)}],
     ids=["all", "halved", "shared"],
 )
 def test_it_passes_the_test_kit(shape, options):
@@ -73,7 +55,7 @@ def test_scores_depend_neither_on_padding_nor_on_the_batch(label, shape):
         "stride": {"stride": 3, "operations": ("attention_2",)},
         **{readout: {"readouts": (readout,), "operations": ("conv_5",)} for readout in WHOLE},
     }.get(label, {"operations": (label,)})
-    space = one(**options)
+    space = one_reader(**options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         child = space.child(only(space), shape, 3).double().eval()
@@ -111,7 +93,7 @@ def test_a_supernet_scores_each_step(shape, options, double_supernet, random_gat
 
 
 def test_a_supernet_refuses_depths_that_leave_different_numbers_of_steps():
-    space = one(readouts=("each",), pools=("max",), depths=(1, 2))
+    space = one_reader(readouts=("each",), pools=("max",), depths=(1, 2))
     net = space.supernet(TOKENS)
     with pytest.raises(ValueError, match="scores steps of one number, and depths 1, 2 are left, of which each"):
         net(blank_inputs(2, TOKENS), one_hot(space.choices, space.sample(torch.Generator())))
@@ -130,8 +112,8 @@ def test_a_gradient_is_finite_where_an_example_is_empty(shape):
 
 def test_text_cnn_is_a_point_of_it():
     """Kim 2014: vectors of words, convolutions of several sizes, the most of each channel over time, dropout."""
-    space = one(operations=("conv_2_to_5",), activations=("ReLU",), norms=("none",), skips=("none",), depths=(1,),
-                dropouts=(0.5,), readouts=("max",))  # fmt: skip
+    space = one_reader(operations=("conv_2_to_5",), activations=("ReLU",), norms=("none",), skips=("none",),
+                       depths=(1,), dropouts=(0.5,), readouts=("max",))  # fmt: skip
     network = space.child(only(space), TokenShape(20, 12), way=3).double().eval()
     vectors, head = network.body.stem.embedding.weight, network.head
     parts = next(own for own in network.modules() if isinstance(own, ParallelConvolutions)).parts
@@ -148,7 +130,7 @@ def test_text_cnn_is_a_point_of_it():
 
 @SHAPES
 def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
-    space = one()
+    space = one_reader()
     child = space.child(only(space), shape, 5).eval()
     counts = []
     for steps in (4, 11):
@@ -159,26 +141,8 @@ def test_steps_that_are_padding_in_all_examples_are_not_computed(shape):
     assert counts[0] * 11 == counts[1] * 4
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"operations": ("conv3",)}, "unknown label 'conv3' of 'operations': did you mean 'conv_3'?"),
-        ({"readouts": ("mean", "each")}, "'readouts' has mean, each, which are features of an input and of each"),
-        ({"pools": ("none", "max")}, "'pools' has none, max, which leave different numbers of steps: give 'none', or "),
-        ({"depths": (0, 2)}, "the least depth is 0; give at least 1."),
-        ({"token_scale": 0.0}, "token_scale is 0.0; give a number above 0, such as 0.1."),
-        ({"operations": ("attention_4",), "widths": (32, 6)}, "'attention_4' has no 6 channels: give 'widths' multi"),
-    ],
-)
-def test_what_cannot_be_built_is_told_in_a_sentence(options, sentence):
-    with pytest.raises(ValueError) as caught:
-        one(**options)
-    assert sentence in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
 def test_a_supernet_computes_one_width():
-    space = one(widths=(4, 8))
+    space = one_reader(widths=(4, 8))
     sentence = r"a supernet is of one width, and 4, 8 are left: give 'widths' one, or search by a method that trains "
     with pytest.raises(ValueError, match=sentence):
         space.supernet(TOKENS)(blank_inputs(2, TOKENS), one_hot(space.choices, {}))
@@ -191,12 +155,8 @@ def test_a_supernet_computes_one_width():
     assert torch.equal(narrow, first["body.stem.embedding.weight"][:, :4])
 
 
-def labels(space):
-    return {choice.name: choice.labels[0] for choice in space.choices}
-
-
 def test_more_steps_than_a_network_is_for_are_told():
-    child = one().child(only(one()), TOKENS, 5)
+    child = one_reader().child(only(one_reader()), TOKENS, 5)
     with pytest.raises(ValueError, match="An input has 12 steps, and the network is for up to 11: cut it"):
         child(torch.ones(1, 12, dtype=torch.int64))
     child(padded(torch.ones(1, 11, dtype=torch.int64), 20))  # padding is left out

@@ -1,7 +1,5 @@
 """The union of spaces: its choices, its networks, and what they inherit."""
 
-from collections.abc import Mapping
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -112,20 +110,6 @@ def test_families_of_different_inputs_are_used_one_by_one() -> None:
     assert rows.violation(other) == "its family 'steps' is left out"
 
 
-@pytest.mark.parametrize(
-    ("families", "message"),
-    [
-        ({}, "'families' is empty"),
-        ({"one two": STEPS}, "'one two' cannot be the label of a family"),
-        ({"forward": STEPS}, "'forward' cannot be the label"),
-        ({"steps": STEPS, "each": lm.SequenceSpace(readouts=["each"])}, "score different things"),
-    ],
-)
-def test_what_cannot_be_joined_is_refused(families: Mapping[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        UnionSpace(families)
-
-
 def test_a_supernet_only_holds_weights() -> None:
     supernet = SPACE.supernet(SHAPE)
     assert set(SPACE.first_weights(SHAPE)) <= {name for name, _ in supernet.named_parameters()}
@@ -177,5 +161,3 @@ def test_a_network_is_trained_on_one_window_that_sounds() -> None:
     assert taken.shape == (200, 7, 10)
     assert taken[:, 0].unique().tolist() == [0, 1]
     assert space.supernet(long).features == space.supernet(lm.SeriesShape(7, 10)).features
-    with pytest.raises(ValueError, match="window = 0 must be at least one step"):
-        UnionSpace({"steps": STEPS}, window=0)

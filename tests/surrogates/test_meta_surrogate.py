@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from meta_toys import make_trainer
 from torch.utils.data import DataLoader
 
 from lit_metanas.records import TaskScores
@@ -55,21 +55,14 @@ def scores_of(task, number, seed=0, sign=1.0):
     )
 
 
-class Tasks(list):
-    """A data set of tasks."""
-
-
 def loader(tasks):
-    return DataLoader(Tasks(tasks), batch_size=1, collate_fn=lambda found: found[0])
+    return DataLoader(tasks, batch_size=1, collate_fn=lambda found: found[0])
 
 
 def fit(folder, tasks, epochs=1, checkpoint=None):
     model = MetaSurrogate(encoding=ENCODING)
     saving = ModelCheckpoint(dirpath=folder, save_last=True)
-    trainer = Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, callbacks=[saving],
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
-    )  # fmt: skip
+    trainer = make_trainer(max_epochs=epochs, callbacks=[saving], enable_checkpointing=True, default_root_dir=folder)
     trainer.fit(model, loader(tasks), ckpt_path=checkpoint, weights_only=True)
     return model, folder / "last.ckpt"
 

@@ -1,7 +1,7 @@
 """Seeds, and the fixtures of all tests."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import unflushed  # noqa: F401
 from hypothesis import HealthCheck, settings
 from optuna.storages import RDBStorage
 from PIL import Image
-from torch.utils._pytree import tree_leaves
 
 settings.register_profile(
     "anywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -49,28 +48,11 @@ def _closed_storages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         storage.engine.dispose()
 
 
-class OnAccelerator(torch.Tensor):
-    """Pretends to lie on an accelerator without double precision, such as Apple's."""
-
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func is torch.Tensor.cpu:
-            return args[0].as_subclass(torch.Tensor)
-        if func is torch.cat and len({type(part) for part in args[0]}) > 1:
-            raise RuntimeError("torch.cat of tensors on two devices")
-        found = super().__torch_function__(func, types, args, kwargs)
-        for leaf in tree_leaves(found):
-            with torch._C.DisableTorchFunctionSubclass():
-                if isinstance(leaf, cls) and leaf.dtype == torch.float64:
-                    raise TypeError(f"{func} in double precision on an accelerator")
-        return found
-
-
 @pytest.fixture
-def on_accelerator() -> Callable[[torch.Tensor], torch.Tensor]:
-    """Makes tensors pretend so."""
-    return lambda tensor: tensor.as_subclass(OnAccelerator)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

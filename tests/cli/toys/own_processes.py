@@ -3,23 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+
+from tiny import of_class
 
 ROOT = Path(__file__).parents[3]
-SPACE = {
-    "class_path": "lit_metanas.spaces.LayeredSpace",
-    "init_args": {"kernels": [1, 3], "depths": [2], "widths": [4, 6], "pools": ["max"]},
-}
+SPACE = of_class("LayeredSpace", kernels=[1, 3], depths=[2], widths=[4, 6], pools=["max"])
 SIZES = {"way": 3, "shot": 2, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "val_episodes": 4}
-SOURCE = {"class_path": "meta_toys.Patterns"}
-DATA: dict[str, Any] = {
-    "class_path": "lit_metanas.tasks.EpisodeDataModule",
-    "init_args": {"source": SOURCE, "test_episodes": 12, **SIZES},
-}
-MODEL: dict[str, Any] = {
-    "class_path": "lit_metanas.training.MetaSearch",
-    "init_args": {"space": SPACE, "shape": [1, 8, 8]},
-}
+SOURCE = of_class("meta_toys.Patterns")
+DATA = of_class("EpisodeDataModule", source=SOURCE, test_episodes=12, **SIZES)
+MODEL = of_class("MetaSearch", space=SPACE, shape=[1, 8, 8])
 
 
 def command(*words: str, seconds: int = 0) -> list[str]:

@@ -13,121 +13,60 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
-SPACE = {
-    "class_path": "lit_metanas.spaces.LayeredSpace",
-    "init_args": {"shared": True, "kernels": [3, 5], "activations": ["ReLU"], "widths": [4], "depths": [2]},
-}
-SOURCE = {
-    "class_path": "lit_metanas.kinds.ImageFolder",
-    "init_args": {"root": "images", "shape": [1, 8, 8], "fractions": [0.4, 0.3, 0.3]},
-}
+
+def of_class(name: str, **init_args: object) -> dict[str, Any]:
+    """What a configuration says of an object."""
+    return {"class_path": name, "init_args": init_args} if init_args else {"class_path": name}
+
+
+SPACE = of_class("LayeredSpace", shared=True, kernels=[3, 5], activations=["ReLU"], widths=[4], depths=[2])
+SOURCE = of_class("ImageFolder", root="images", shape=[1, 8, 8], fractions=[0.4, 0.3, 0.3])
+SIZES = {"way": 3, "query": 3, "tasks_per_step": 2, "steps_per_epoch": 4, "eval_way": 3, "eval_query": 3}
 ON = {"accelerator": "cpu", "devices": 1, "enable_progress_bar": False}
 FIT = {
-    "model": {
-        "class_path": "lit_metanas.training.MetaSearch",
-        "init_args": {
-            "space": SPACE,
-            "shape": [1, 8, 8],
-            "relaxation": {"class_path": "lit_metanas.relaxations.SampledChild"},
-            "schedule": {"warm_up": 0.1},
-        },
-    },
-    "data": {
-        "class_path": "lit_metanas.tasks.EpisodeDataModule",
-        "init_args": {
-            "source": SOURCE,
-            "way": 3,
-            "query": 3,
-            "tasks_per_step": 2,
-            "steps_per_epoch": 4,
-            "eval_way": 3,
-            "eval_query": 3,
-            "val_episodes": 4,
-            "test_episodes": 4,
-        },
-    },
-    "trainer": {
-        **ON,
-        "max_epochs": 4,
-        "callbacks": [
-            {"class_path": "lit_metanas.callbacks.ArchitectureLogger"},
-            {"class_path": "lit_metanas.callbacks.ArchitectureFile"},
-        ],
-    },
+    "model": of_class(
+        "MetaSearch", space=SPACE, shape=[1, 8, 8], relaxation=of_class("SampledChild"), schedule={"warm_up": 0.1}
+    ),
+    "data": of_class("EpisodeDataModule", source=SOURCE, **SIZES, val_episodes=4, test_episodes=4),
+    "trainer": {**ON, "max_epochs": 4, "callbacks": [of_class("ArchitectureLogger"), of_class("ArchitectureFile")]},
 }
+METHODS = {
+    "darts": of_class("DARTSSearcher", epochs=2, rates={"weights": 0.1, "logits": 0.03}),
+    "TPE": of_class(
+        "QuerySearcher", sampler=of_class("optuna.samplers.TPESampler", n_startup_trials=2), fidelity=0.5, trials=5
+    ),
+}
+TASKS = of_class("DrawnTasks", source=SOURCE, subset="val", way=3, train=4, val=4, test=4, tasks=2)
 SEARCH = {
-    "model": {
-        "class_path": "lit_metanas.comparisons.TargetSearch",
-        "init_args": {
-            "space": SPACE,
-            "recipe": {"epochs": 2, "batch_size": 8},
-            "queries": 3,
-            "methods": {
-                "darts": {
-                    "class_path": "lit_metanas.searchers.DARTSSearcher",
-                    "init_args": {"epochs": 2, "rates": {"weights": 0.1, "logits": 0.03}},
-                },
-                "TPE": {
-                    "class_path": "lit_metanas.searchers.QuerySearcher",
-                    "init_args": {
-                        "sampler": {
-                            "class_path": "optuna.samplers.TPESampler",
-                            "init_args": {"n_startup_trials": 2},
-                        },
-                        "fidelity": 0.5,
-                        "trials": 5,
-                    },
-                },
-            },
-        },
-    },
-    "data": {
-        "class_path": "lit_metanas.tasks.TargetTaskDataModule",
-        "init_args": {
-            "tasks": {
-                "class_path": "lit_metanas.tasks.DrawnTasks",
-                "init_args": {"source": SOURCE, "subset": "val", "way": 3, "train": 4, "val": 4, "test": 4, "tasks": 2},
-            }
-        },
-    },
+    "model": of_class("TargetSearch", space=SPACE, recipe={"epochs": 2, "batch_size": 8}, queries=3, methods=METHODS),
+    "data": of_class("TargetTaskDataModule", tasks=TASKS),
     "trainer": ON,
 }
-EXPERIMENT = {
-    "phases": [
-        {"verb": "fit", "name": "meta", "config": ["fit.yaml"], "args": ["--trainer.max_epochs=2"]},
-        {
-            "verb": "test",
-            "name": "episodes",
-            "config": ["fit.yaml"],
-            "args": [
-                "--ckpt_path={directory}/seed{seed}/meta/checkpoints/last.ckpt",
-                "--trainer.callbacks={class_path: lit_metanas.callbacks.ResultsFile, "
-                "init_args: {path: '{directory}/episodes.json', method: meta}}",
-            ],
-        },
-        {
-            "verb": "search",
-            "name": "targets",
-            "config": ["search.yaml"],
-            "args": [
-                "--model.directory={directory}/seed{seed}/targets",
-                "--model.methods.TPE.init_args.storage=sqlite:///{directory}/seed{seed}/targets/studies.db",
-                "--data.tasks.tasks=1",
-            ],
-        },
-        {
-            "verb": "report",
-            "name": "report",
-            "per_seed": False,
-            "args": [
-                "--results+={directory}/episodes.json",
-                "--results+={directory}/seed{seed}/targets/results.json",
-                "--probabilities={directory}/seed0/meta/probabilities.json",
-                "--output={directory}/report",
-            ],
-        },
-    ]
-}
+EXPERIMENT = """
+phases:
+- {verb: fit, name: meta, config: [fit.yaml], args: [--trainer.max_epochs=2]}
+- verb: test
+  name: episodes
+  config: [fit.yaml]
+  args:
+  - --ckpt_path={directory}/seed{seed}/meta/checkpoints/last.ckpt
+  - "--trainer.callbacks={class_path: ResultsFile, init_args: {path: '{directory}/episodes.json', method: meta}}"
+- verb: search
+  name: targets
+  config: [search.yaml]
+  args:
+  - --model.directory={directory}/seed{seed}/targets
+  - --model.methods.TPE.init_args.storage=sqlite:///{directory}/seed{seed}/targets/studies.db
+  - --data.tasks.tasks=1
+- verb: report
+  name: report
+  per_seed: false
+  args:
+  - --results+={directory}/episodes.json
+  - --results+={directory}/seed{seed}/targets/results.json
+  - --probabilities={directory}/seed0/meta/probabilities.json
+  - --output={directory}/report
+"""
 
 
 def fill(folder: Path, leave: int) -> None:
@@ -178,8 +117,9 @@ def write(home: Path) -> None:
         for image in range(12):
             noisy = (pixels + draw.integers(0, 56, (8, 8))).astype(np.uint8)
             Image.fromarray(noisy).save(folder / f"{image}.png")
-    for name, content in {"fit": FIT, "search": SEARCH, "experiment": EXPERIMENT}.items():
+    for name, content in {"fit": FIT, "search": SEARCH}.items():
         (home / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    (home / "experiment.yaml").write_text(EXPERIMENT)
 
 
 def command(verb: str, home: Path) -> list[str]:
@@ -202,12 +142,12 @@ def end_state(folder: Path) -> dict[str, Any]:
         ".pt": lambda path: torch.load(path, weights_only=True),
     }
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in read]
-    return {str(path.relative_to(folder)): _timeless(read[path.suffix](path)) for path in files}
+    return {str(path.relative_to(folder)): timeless(read[path.suffix](path)) for path in files}
 
 
-def _timeless(value: Any) -> Any:
+def timeless(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.dtype, tuple(value.shape), value.flatten().tolist()
     if isinstance(value, dict):
-        return {str(name): _timeless(inner) for name, inner in value.items() if name not in ("seconds", "fingerprint")}
-    return [_timeless(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {str(name): timeless(inner) for name, inner in value.items() if name not in ("seconds", "fingerprint")}
+    return [timeless(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -123,12 +123,7 @@ def read_omniglot(path: Path) -> object:
 
 def write_table(path: Path) -> None:
     scores = {f"{part}_acc_{epochs}": np.ones((15625, 3), "u1") for part in ("val", "test") for epochs in (12, 200)}
-    np.savez_compressed(
-        path,
-        **scores,
-        params=np.ones((15625, 3), "u1"),
-        flops_M=np.ones((15625, 3), "u1"),
-    )
+    np.savez_compressed(path, **scores, params=np.ones((15625, 3), "u1"), flops_M=np.ones((15625, 3), "u1"))
 
 
 def read_table(path: Path) -> object:

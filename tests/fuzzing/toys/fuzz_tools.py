@@ -190,19 +190,10 @@ def like(random: Random, value: Any) -> Any:
         return random.choice([value[:-1], f"{value}x", value.upper(), value[::-1], f"{value}\n", "y" * 200])
     if isinstance(value, torch.Tensor) and (value.layout != torch.strided or value.is_meta or value.is_complex()):
         return torch.zeros(2)
-    if (
-        isinstance(value, torch.Tensor) and value.numel() > 10**6
-    ):  # a view of few numbers, which a change would spell out
-        return value.flatten()[:2].clone()
+    if isinstance(value, torch.Tensor) and value.numel() > 10**6:
+        return value.flatten()[:2].clone()  # a view of few numbers, which a change would spell out
     if isinstance(value, torch.Tensor):
-        changed = [
-            value.double(),
-            value.half(),
-            value[None],
-            value.flatten(),
-            value.new_zeros(value.shape),
-            -value.float(),
-        ]
+        changed = [value.double(), value.half(), value[None], value.flatten(), torch.zeros_like(value), -value.float()]
         changed += [value.flip(0)[:1]] if value.ndim else [value.new_ones(2)]
         return random.choice([*changed, torch.full(value.shape, math.nan), torch.full(value.shape, 3e38)])
     if isinstance(value, list):

@@ -1,4 +1,6 @@
-"""A space of five letters, some of which stand for the same architecture or cannot be built."""
+"""A space of five letters, some of which stand for the same architecture or cannot be built; and studies."""
+
+import optuna
 
 from lit_metanas.spaces import Choice, ChoiceSpace
 
@@ -26,3 +28,10 @@ class Letters(ChoiceSpace):
 
 SPACE = Letters()
 ALL = tuple(SPACE.architectures())
+
+
+def optimized(sampler, number, function, direction="maximize", **options):
+    """A study after so many trials."""
+    study = optuna.create_study(sampler=sampler, direction=direction, **options)
+    study.optimize(function, n_trials=number)
+    return study

@@ -23,10 +23,7 @@ TASK = make_task()
 
 every_space = pytest.mark.parametrize(
     "space",
-    [
-        NASBench201(channels=2, cells=1, merge_isomorphs=False),
-        DARTSCell(channels=2, cells=3),
-    ],
+    [NASBench201(channels=2, cells=1, merge_isomorphs=False), DARTSCell(channels=2, cells=3)],
     ids=lambda space: space.name,
 )
 

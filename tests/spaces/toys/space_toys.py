@@ -1,10 +1,32 @@
 """Plain counterparts of supernets and children, and what every space's networks must do."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch.export import Dim
 
-from lit_metanas.spaces import Gate, one_hot
+import lit_metanas as lm
+
+TOKENS, SERIES = lm.TokenShape(13, 11), lm.SeriesShape(3, 11)
+SHAPES = pytest.mark.parametrize("shape", [TOKENS, SERIES], ids=["tokens", "series"])
+
+
+def one_reader(**options):
+    """A space of one network that reads steps, unless options say otherwise."""
+    return lm.SequenceSpace(**{
+        "operations": ("conv_3",), "activations": ("Tanh",), "dropouts": (0.0,), "skips": ("residual",),
+        "depths": (2,), "widths": (8,), "readouts": ("mean",), **options,
+    })  # fmt: skip
+
+
+def only(space):
+    (architecture,) = space.architectures()
+    return architecture
+
+
+def labels(space):
+    """The first of each choice."""
+    return {choice.name: choice.labels[0] for choice in space.choices}
 
 
 def images(examples, shape, seed=0, dtype=torch.float64):
@@ -67,27 +89,6 @@ def check_statistics(net, reference, gates, shape, *, all_computed):
     assert net.draw_noise(3, torch.Generator()) == {}
 
 
-def decided(space, labels, dtype, hard):
-    """One-hot gates of an architecture or of any labels; ``hard`` ones compute all candidates."""
-    return {
-        name: Gate(gate.weights.to(dtype), None if hard else gate.index)
-        for name, gate in one_hot(space.choices, labels).items()
-    }
-
-
-def check_channels_last(net, modules, gates, channels):
-    """Images and weights that are channels-last stay so in all ``modules``."""
-    net.to(memory_format=torch.channels_last)
-    layouts = []
-    for module in modules:
-        module.register_forward_hook(
-            lambda module, inputs, output: layouts.append(output.is_contiguous(memory_format=torch.channels_last))
-        )
-    inputs = images(4, (channels, 8, 8), dtype=torch.float32).contiguous(memory_format=torch.channels_last)
-    net(inputs, {name: Gate(gate.weights.float()) for name, gate in gates.items()})
-    assert layouts == [True] * len(modules)
-
-
 def check_export(child, path):
     """A child for images of 3x9x7 is the same after an export, for any number of images."""
     child.eval()
@@ -95,3 +96,32 @@ def check_export(child, path):
     program = torch.export.export(child, (inputs[:2],), dynamic_shapes={"inputs": {0: Dim("n")}})
     torch.export.save(program, path)
     torch.testing.assert_close(torch.export.load(path).module()(inputs), child(inputs))
+
+
+def check_programs(network, inputs, folder, *, tolerance=1e-3, **given):
+    """What is exported of a network of three classes, the ONNX file too, gives its scores."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    lm.export_child(network, folder, architecture={}, classes=("a", "b", "c"), onnx=True, **given)
+    with torch.no_grad():
+        expected = network(inputs)
+        torch.testing.assert_close(lm.load(folder).network(inputs), expected, atol=1e-4, rtol=1e-4)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    (scores,) = session.run(None, {"inputs": inputs.numpy()})
+    torch.testing.assert_close(torch.from_numpy(scores), expected, atol=tolerance, rtol=tolerance)
+
+
+def check_weights_move(space, network, architecture, shape, inputs):
+    """A network has as many parameters as its space says, and another that takes its weights gives its scores."""
+    scores = network(inputs)
+    cost = space.cost(architecture, shape, scores.shape[1])
+    assert cost.parameters == sum(own.numel() for own in network.parameters())
+    again = space.child(architecture, shape, scores.shape[1], space.supernet_weights(network))
+    assert torch.equal(again(inputs), scores)
+
+
+def every_objective(labels):
+    """A parametrisation by three objectives and their targets: classes, sets of labels, and numbers."""
+    ones, numbers = F.one_hot(labels).float(), labels[:, None].float()
+    sets = lm.objectives.SeveralLabels(3, weights=((0.5, 2.0),) * 3)
+    cases = [(None, labels), (sets, ones), (lm.Regression.of(numbers), numbers)]
+    return pytest.mark.parametrize(("objective", "targets"), cases, ids=["classes", "labels", "numbers"])

@@ -1,4 +1,4 @@
-"""The id of a W&B run is kept for as long as the run of its directory goes on."""
+"""Weights & Biases: one run for as long as the run of its directory goes on, and one sentence where it refuses."""
 
 import os
 import subprocess
@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+import wandb
 from own_processes import command, environment
+from wandb.errors import CommError
 
 from lit_metanas.cli.run_output import RUN_ID, RUN_NAME, run_id
 
@@ -62,3 +64,15 @@ def test_two_processes_write_one_run(offline):
     assert done.returncode == 0, done.stderr
     (run,) = offline.glob("runs/latest/wandb/offline-run-*/run-*.wandb")
     assert run.stem == f"run-{Path('runs/latest/wandb.fit.id').read_text().strip()}"
+
+
+def test_a_refusal_gets_one_sentence(toy, monkeypatch, capsys):
+    def refuse(*args, **kwargs):
+        raise CommError("Timed out while retrying. Consider increasing the init_timeout setting: …")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    assert toy("fit", WANDB[0], "--trainer.logger.offline=false", "--trainer.logger.save_dir=out") == 1
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.startswith(
+        "lit-metanas: Weights & Biases cannot be used (Timed out while retrying): log in by `wandb login`, fix the"
+    )

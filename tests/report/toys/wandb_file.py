@@ -1,5 +1,6 @@
 """Reads the file of an offline W&B run: blocks of 32 KiB with chunks of protocol buffers, as in LevelDB's log."""
 
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -26,3 +27,9 @@ def records(file: Path, kind: str) -> list[Any]:
             found.append(Record.FromString(part))
             part = b""
     return [getattr(record, kind) for record in found if record.WhichOneof("record_type") == kind]
+
+
+def history(file: Path) -> list[dict[tuple[str, ...], Any]]:
+    """What was logged at each step, by the parts of its name."""
+    steps = [step.item for step in records(file, "history")]
+    return [{tuple(one.nested_key) or (one.key,): json.loads(one.value_json) for one in items} for items in steps]

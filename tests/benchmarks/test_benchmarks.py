@@ -1,8 +1,11 @@
-"""Rows of results that a stopped run has left."""
+"""The benchmarks fit the package as it is now, and go on from rows that a stopped run has left."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+
+import lit_metanas as lm
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,13 @@ def test_a_failed_measurement_keeps_the_rows_before(load, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         module.kept_rows(file, Row, ["a", "b"], measure, key=lambda row: row.name)
     assert module.read_rows(file, Row) == [Row("a", 0.0)]
+
+
+SCRIPTS = sorted((Path(lm.__file__).parents[1] / "benchmarks").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_all_that_a_script_names_is_there(script, load):
+    for extra in ("sklearn", "scipy"):
+        pytest.importorskip(extra)
+    load(script.stem)

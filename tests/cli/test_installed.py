@@ -1,27 +1,30 @@
-"""Configurations by their names, from any folder."""
+"""What is installed: configurations by their names, from any folder; the program; and what README.md promises."""
 
+import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+import lit_metanas
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.configuration_files import configuration_path, path_of_name, with_parts
 from lit_metanas.cli.errors import UsageError
 from lit_metanas.cli.experiment.plan import ConfigPath, Phase, plan
 from lit_metanas.cli.program import Program
 
+pytestmark = pytest.mark.usefixtures("here")
+
 ROOT = Path(__file__).parents[2]
 CONV4 = path_of_name("fit/conv4")
-
-
-@pytest.fixture(autouse=True)
-def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("word", ["conv4", "fit/conv4", "conv4.yaml", "configs/fit/conv4.yaml"])
@@ -57,12 +60,9 @@ def test_a_name_that_several_share_takes_a_folder_or_the_verb_that_takes_only_on
         ("", "''. See `lit-metanas configs`."),
     ],
 )
-def test_an_unknown_name_gets_one_sentence(word: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_gets_one_sentence(word: str, told: str, refusal: Callable[..., str]) -> None:
     for command in (["fit", "-c", word], ["run", f"--config={word}"] if word else ["run", "-c", word]):
-        assert main(command) == 2
-        said = capsys.readouterr().err
-        assert said.startswith(f"lit-metanas: There is no file or configuration {told}")
-        assert said.count("\n") == 1
+        assert refusal(*command).startswith(f"There is no file or configuration {told}")
 
 
 def test_spaces_and_sources_go_by_their_names_too() -> None:
@@ -87,9 +87,8 @@ def test_an_own_file_builds_on_a_name_and_an_own_experiment_takes_names() -> Non
     assert step.args[2] == str(CONV4)
 
 
-def test_run_takes_an_experiments_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "quick", "--seeds=a"]) == 2
-    assert '"seeds"' in capsys.readouterr().err
+def test_run_takes_an_experiments_name(refusal: Callable[..., str]) -> None:
+    assert '"seeds"' in refusal("run", "quick", "--seeds=a")
 
 
 @pytest.mark.slow
@@ -113,3 +112,32 @@ def test_an_installed_wheel_has_them(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) > 10
+
+
+def test_console_script() -> None:
+    scripts = [script for script in entry_points(group="console_scripts") if script.name == "lit-metanas"]
+    for script in scripts:  # none where the package is on the path without having been installed
+        assert script.load() is main
+    parsed = configparser.ConfigParser()
+    parsed.read(ROOT / "setup.cfg")
+    assert (
+        parsed["options.entry_points"]["console_scripts"].strip() == "lit-metanas = lit_metanas.cli.command_line:main"
+    )
+    assert parsed["metadata"]["version"] == "attr: lit_metanas.__version__"
+    assert lit_metanas.__version__.count(".") == 2
+
+
+def test_files_of_the_package() -> None:
+    package = files("lit_metanas")
+    assert package.joinpath("py.typed").is_file()
+    assert package.joinpath("cli/scores.yaml").is_file()
+
+
+def test_continuous_integration_finds_its_commands_in_the_readme() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    install = [line for line in lines if "pip install -e . &&" in line]
+    test = [line for line in lines if "pip install -e '.[test]' &&" in line]
+    assert len(install) == len(test) == 1
+    assert install[0].startswith("python3 -m venv .venv && ")
+    assert re.search(r"lit-metanas run (-c configs/experiments/quick\.yaml|quick)$", install[0])
+    assert test[0].endswith("pytest -n auto")
