@@ -79,7 +79,7 @@ class TrainingEstimator(Estimator):
         if not 1 <= folds <= most:
             raise ValueError(f"TrainingEstimator: folds is {folds}, and task '{task.id}' can have 1 to {most}.")
         self.task = task
-        self.folds = folds_of(task, folds)
+        self._folds = folds_of(task, folds)
         self.space = space
         self.seed = seed
         self.recipe = recipe or Recipe()
@@ -93,8 +93,8 @@ class TrainingEstimator(Estimator):
     def settings(self) -> RecipeFields:
         """The recipe, a digest of the checkpoint's weights, the folds if several, the precision if not float32."""
         settings = asdict(self.recipe)
-        if len(self.folds) > 1:
-            settings["folds"] = len(self.folds)
+        if len(self._folds) > 1:
+            settings["folds"] = len(self._folds)
         if self.precision != FLOAT32:
             settings["precision"] = self.precision
         if self._start is not None:
@@ -120,7 +120,7 @@ class TrainingEstimator(Estimator):
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images of all folds."""
         costs = []
-        for fold in self.folds:
+        for fold in self._folds:
             epochs, part = self._seen(fold, fidelity)
             costs.append(recipe_cost(self.space, architecture, self.task, part, self.recipe, epochs=epochs))
         return replace(sum(costs, Cost()), queries=1)
@@ -129,12 +129,12 @@ class TrainingEstimator(Estimator):
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
         weights = overlay(self._initial, start or {})
         networks, trained, steps = list[nn.Module](), weights, 0
-        for number, fold in enumerate(self.folds):
+        for number, fold in enumerate(self._folds):
             child, spent = self._trained(architecture, fold, fidelity, weights_of_fold(number, weights))
             networks.append(child.to(self.val.inputs.device).eval())
             own = self.space.supernet_weights(child.network)
             trained, steps = overlay(trained, as_weights_of_fold(number, own)), steps + spent.steps
-        value = judge_folds(networks, self.folds, self.task.goal).value
+        value = judge_folds(networks, self._folds, self.task.goal).value
         return Score(value, replace(self.cost(architecture, fidelity), steps=steps), trained)
 
     def _trained(
