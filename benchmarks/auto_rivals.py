@@ -37,10 +37,10 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
 from lit_metanas.automl.budget_plan import SHARES, part_of_search, rungs_of
-from lit_metanas.automl.candidates import SearchSetup, set_up_search
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.search_setup import SearchSetup, set_up_search
 from lit_metanas.comparisons.single_task import all_but_test, result_of
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of

@@ -6,10 +6,11 @@ from functools import partial
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, part_of_search, rounded
-from lit_metanas.automl.candidates import Candidate, Known, SearchSetup
+from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rounded, rungs_of
+from lit_metanas.automl.candidates import Candidate
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.input_variants import InputVariant
+from lit_metanas.automl.search_setup import Known, SearchSetup
 from lit_metanas.estimators.pace import Pace, faster_precision, measure_pace, threads_that_pay
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
@@ -110,13 +111,18 @@ def _spendable(setup: SearchSetup) -> tuple[float, ...]:
 
 
 def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float, single: float) -> float:
-    """The search's part of a budget, in FLOPs or seconds; ``single`` if only one candidate is paid for."""
+    """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
+
+    ``single`` is returned if only one candidate is paid for.
+    """
     shares, variants = setup.shares, setup.job.variants
     longest = max(shares.longest, setup.member_epochs * variants.usual.limited.members(setup.timed[0], shares.members))
-    found = part_of_search(budget, epoch=epoch, trial=trial, share=shares.search, longest=longest, single=single)
+    part = max(shares.search * budget, budget - longest * epoch)
+    if rungs_of(part, trial) == (1,):
+        part = single
     if variants.usual.label not in variants.encoded:
-        return found
-    return min(found, max(single, shares.head_trials * trial))
+        return part
+    return min(part, max(single, shares.head_trials * trial))
 
 
 def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 1) -> float:

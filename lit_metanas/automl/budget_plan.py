@@ -101,17 +101,6 @@ def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
     return (number - left, *(part for part in (left - left // 2, left // 2) if part))
 
 
-def part_of_search(budget: float, *, epoch: float, trial: float, share: float, longest: float, single: float) -> float:
-    """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
-
-    The training gains from at most ``longest`` epochs. ``single`` is returned if only one candidate is paid for.
-    """
-    part = max(share * budget, budget - longest * epoch)
-    if rungs_of(part, trial) == (1,):
-        return single
-    return part
-
-
 def most_that_fits(fits: Callable[[float], bool], most: float) -> float:
     """The most that fits, up to ``most``, by bisection."""
     low, high = 0.0, most

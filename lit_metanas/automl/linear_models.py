@@ -12,10 +12,11 @@ from time import perf_counter
 
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import BudgetPlan, rounded
-from lit_metanas.automl.candidates import Candidate, Known, SearchSetup, best_of
+from lit_metanas.automl.candidates import Candidate, best_of
 from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.reading.input_variants import joined
 from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.search_setup import Known, SearchSetup
 from lit_metanas.estimators.estimator import FAILURES, Query
 from lit_metanas.estimators.folds import folds_of, judge_folds
 from lit_metanas.io.allocator import torch_threads

@@ -10,7 +10,7 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
-from lit_metanas.automl.candidates import Candidate, Known, SearchSetup, Trained, best_of, network_of, set_up_search
+from lit_metanas.automl.candidates import Candidate, Trained, best_of
 from lit_metanas.automl.front import train_front
 from lit_metanas.automl.last_training import (
     LastTrainingError,
@@ -23,6 +23,7 @@ from lit_metanas.automl.last_training import (
 from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.search_setup import Known, SearchSetup, network_of, set_up_search
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ReportedBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of

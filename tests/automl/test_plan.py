@@ -14,13 +14,13 @@ from auto_toys import paced, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
-from lit_metanas.automl.budget_division import divide, search_flops
-from lit_metanas.automl.budget_plan import SHARES, front_rungs, part_of_search, rungs_of
-from lit_metanas.automl.candidates import SearchSetup
+from lit_metanas.automl.budget_division import divide, search_flops, search_part
+from lit_metanas.automl.budget_plan import SHARES, front_rungs, rungs_of
 from lit_metanas.automl.front import shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.pace import Pace
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named
@@ -167,8 +167,8 @@ def test_small_networks_of_a_front_have_more_epochs() -> None:
 
 
 def test_a_training_has_no_more_epochs_than_help() -> None:
-    def share(budget: float, trial: float = 3, share: float = 0.5) -> float:
-        return part_of_search(budget, epoch=1, trial=trial, share=share, longest=200, single=1)
+    def share(budget: float, trial: float = 3) -> float:
+        return search_part(search_setup(), budget, epoch=1, trial=trial, single=1)
 
     assert (share(100), share(1000)) == (50, 800)
     assert share(100, trial=300) == 1  # a single candidate is not compared
