@@ -18,7 +18,7 @@ from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, running
 from lit_metanas.spaces.operations import laid_out_like, padded
-from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
+from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""
@@ -190,7 +190,8 @@ class BodySupernet(Supernet):
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
         with running(ForwardPass(mixture)):
-            return self._layer_flops().computed(self.body)
+            known = getattr(self.body, "known_flops", None)
+            return self._layer_flops().computed(self.body) if known is None else known
 
     def _layer_flops(self) -> LayerFlops:
         # Not a cached property: a module hides the AttributeError of a layer that a property calls.
@@ -199,6 +200,10 @@ class BodySupernet(Supernet):
             with running(ForwardPass(gates)):
                 self._counted = LayerFlops(self.body, self.shape)
         return self._counted
+
+
+_NORM_TENSORS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
+"""What the tensors of a batch-norm are called in a supernet, and in a child."""
 
 
 class BodyChild(ChildNetwork):
@@ -240,7 +245,8 @@ class BodyChild(ChildNetwork):
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
             if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:
-                tensors |= norm_tensors(name, layer)
+                own = {kind: getattr(layer, attribute) for kind, attribute in _NORM_TENSORS.items()}
+                tensors |= {f"{name}.{kind}": tensor for kind, tensor in own.items() if tensor is not None}
             else:
                 tensors |= {f"{name}.{kind}": tensor for kind, tensor in layer.named_parameters(recurse=False)}
         return tensors

@@ -7,6 +7,8 @@ forward pass that they are called in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from functools import reduce
 from math import prod
 from typing import Protocol, runtime_checkable
@@ -18,14 +20,15 @@ from torch import Tensor, nn
 from lit_metanas.spaces.mixture import (
     Gate,
     Number,
-    OpenNumber,
     combine,
     computed_value,
     current,
     gate_of,
     largest,
+    setting,
     sum_of,
     times,
+    weights_of,
 )
 from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
 
@@ -48,6 +51,14 @@ class MixedLayer(Protocol):
         """Multiply-adds for one input under the gates of the current forward pass."""
 
 
+_PART: ContextVar[str] = ContextVar("what the names of statistics begin with", default="")
+
+
+def statistics_of(part: str) -> AbstractContextManager[None]:
+    """Within, names of batch-norm statistics begin with this part, for which layers are computed by themselves."""
+    return setting(_PART, part)
+
+
 class MixedNorm(nn.Module):
     """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones."""
 
@@ -65,7 +76,7 @@ class MixedNorm(nn.Module):
         """Normalise each channel of ``(n, channels, ...)``, times a weight; each label has statistics of its own."""
         _, _, given, record = current()
         scale, shift = self._affine(inputs.shape[1], weight)
-        key = f"{self.key}.{label}" if label else self.key
+        key = _PART.get() + (f"{self.key}.{label}" if label else self.key)
         outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record, epsilon=self.epsilon)
         return weigh(outputs, self.width)  # behind the norm, which would cancel the weights otherwise
 
@@ -144,7 +155,7 @@ class MixedChoice(nn.Module):
     # The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
     # of their kernel are summed as one convolution, before the norm: their weights add up to one there.
 
-    def __init__(self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None) -> None:
+    def __init__(self, name: str, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
         super().__init__()
         self.name = name
         self.labels = tuple(candidates)
@@ -270,6 +281,8 @@ def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | No
     # By keywords: PyTorch's counter of FLOPs takes tensors by position for inputs, and fails for some scalars.
     if isinstance(layer, MixedNorm):
         return layer(inputs, label=label, weight=weight)
+    if isinstance(layer, MixedChoice):
+        return layer(inputs, factor=weight)
     if isinstance(layer, WeighedLayers):
         return layer(inputs, weight=weight)
     if layer is None:
@@ -279,7 +292,8 @@ def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | No
 
 def weigh(inputs: Tensor, width: Number) -> Tensor:
     """Weigh the channels of ``(n, channels, ...)`` where the width is open."""
-    if not isinstance(width, OpenNumber) or (weights := width.weights()) is None:
+    weights = weights_of(width)
+    if weights is None:
         return inputs
     return inputs * weights.view(-1, *[1] * (inputs.dim() - 2))
 

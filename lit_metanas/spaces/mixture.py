@@ -211,10 +211,6 @@ class OpenNumber:
             return NotImplemented
         return OpenNumber(self.name, tuple(number // other for number in self.numbers))
 
-    def weights(self) -> Tensor | None:
-        """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
-        return leading(gate_of(self.name), self.numbers)
-
 
 Number = int | OpenNumber
 """Of channels: plain in a child, and open in a supernet where it is a choice."""
@@ -225,6 +221,13 @@ def computed_value(number: Number) -> int:
     if isinstance(number, OpenNumber):
         return max(gate_of(number.name).computed(number.numbers))
     return number
+
+
+def weights_of(number: Number) -> Tensor | None:
+    """The weight of each of the parts of a number that are computed, shape ``(computed,)``; None where all are one."""
+    if isinstance(number, OpenNumber):
+        return leading(gate_of(number.name), number.numbers)
+    return None
 
 
 def largest(number: Number) -> int:

@@ -79,7 +79,7 @@ def chosen(*, nuisance, steps, **options):
         **options,
     )
     with torch.no_grad():  # features are the inputs
-        model.supernet.layers[0].kernels["1"].copy_(torch.eye(FEATURES)[:, :, None, None])
+        model.supernet.get_parameter("body.layers.1.conv.1.weight").copy_(torch.eye(FEATURES)[:, :, None, None])
         model.head["weight"].zero_()
     make_trainer(limit_val_batches=0).fit(model, Episodes(nuisance), Episodes(nuisance, steps=1))
     return {label: float(p) for label, p in zip(("0", "0.5"), model.probabilities()["layer1.dropout"], strict=True)}

@@ -19,7 +19,7 @@ from lit_metanas.spaces.architecture import (
 )
 from lit_metanas.spaces.builder import Builder, LayerStack, StackLayout
 from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import Number, OpenNumber, computed_value, largest
+from lit_metanas.spaces.mixture import Number, computed_value, largest, weights_of
 from lit_metanas.spaces.operations import ACTIVATIONS, LAYER_NORMS, SKIPS, layer_normalise, leading_part, padded
 from lit_metanas.spaces.sequence.sequence_network import SequenceNetwork
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
@@ -54,7 +54,8 @@ class SlicedLayerNorm(nn.LayerNorm):
         """Shape ``(n, width)``, unchanged."""
         units = inputs.shape[1]
         scale, shift = leading_part(self.weight, units), leading_part(self.bias, units)
-        if not isinstance(self.width, OpenNumber) or (weights := self.width.weights()) is None:
+        weights = weights_of(self.width)
+        if weights is None:
             return F.layer_norm(inputs, (units,), scale, shift, self.eps)
         return layer_normalise(inputs[:, :, None, None], scale, shift, weights).flatten(1)
 
