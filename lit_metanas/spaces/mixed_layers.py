@@ -30,7 +30,15 @@ from lit_metanas.spaces.mixture import (
     times,
     weights_of,
 )
-from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
+from lit_metanas.spaces.operations import (
+    EPSILON,
+    batch_normalise,
+    dropout_scale,
+    layer_normalise,
+    leading_part,
+    merged_kernel,
+    padded,
+)
 
 
 class CountedFlops(Protocol):
@@ -86,6 +94,24 @@ class MixedNorm(nn.Module):
             return (None if weight is None else weight.expand(channels).contiguous()), None
         scale, shift = leading_part(self.scale, channels), leading_part(self.shift, channels)
         return times(scale, weight), times(shift, weight)
+
+
+class SlicedLayerNorm(nn.LayerNorm):
+    """Layer normalisation of as many channels as are computed, each counted as much as it is weighed."""
+
+    def __init__(self, width: Number) -> None:
+        super().__init__(largest(width))
+        self.width = width
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels)`` or ``(n, channels, height, width)``, unchanged: an example as a whole."""
+        scale, shift = (leading_part(own, inputs.shape[1]) for own in (self.weight, self.bias))
+        weights = weights_of(self.width)
+        if inputs.dim() > 2:
+            return layer_normalise(inputs, scale, shift, weights)
+        if weights is None:
+            return F.layer_norm(inputs, scale.shape, scale, shift, self.eps)
+        return layer_normalise(inputs[:, :, None, None], scale, shift, weights).flatten(1)
 
 
 class MixedChannels(nn.Module):

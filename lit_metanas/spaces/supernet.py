@@ -278,26 +278,6 @@ class ChildNetwork(nn.Module, ABC):
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
     @torch.no_grad()
-    def _copy(self, weights: Mapping[str, Tensor], *, sliced: bool) -> None:
-        # Copy all of `_tensors`, and the classifier where it fits. Unless the network is `sliced`, weights of which a
-        # slice would fit are another network's, and refused.
-        own = self._tensors()
-        for name, tensor in own.items():
-            if not sliced and name in weights and weights[name].shape != tensor.shape:
-                raise ValueError(
-                    f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
-                    "from another space."
-                )
-        statistics = {name for name in own if name.endswith((".mean", ".var"))}
-        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
-        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
-            common = min(len(weights[name]), len(own[name]))
-            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
-        for name, value in found.items():
-            own[name].copy_(value)
-        self._inherit_head(weights)
-
-    @torch.no_grad()
     def _copy_common(self, weights: Mapping[str, Tensor]) -> None:
         # Copy what another child has under the same names, the leading part that both have, and the classifier.
         own = self._tensors()

@@ -12,24 +12,23 @@ import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import Architecture, check_dropouts, check_known, check_positive, restrict
+from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
 from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
-from lit_metanas.spaces.mixed_layers import averages, statistics_of
-from lit_metanas.spaces.mixture import Number, OpenChoice, computed_value, largest, sum_of, weights_of
+from lit_metanas.spaces.mixed_layers import SlicedLayerNorm, averages, statistics_of
+from lit_metanas.spaces.mixture import Number, OpenChoice, computed_value, largest
 from lit_metanas.spaces.operations import (
     ACTIVATIONS,
+    INCREASING,
     MAP_READOUTS,
     NORMS,
     POOLS,
     ROUNDINGS,
     SKIPS,
     halve,
-    layer_normalise,
     leading_part,
     padded,
 )
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 
 Mix = Literal["merged", "normalised"]
 
@@ -55,19 +54,6 @@ class Shift(nn.Module):
         return inputs + leading_part(self.shift, inputs.shape[1])[:, None, None]
 
 
-class MapNorm(nn.GroupNorm):
-    """Layer normalisation of a map of as many channels as are computed, each counted as much as it is weighed."""
-
-    def __init__(self, width: Number) -> None:
-        super().__init__(1, largest(width))
-        self.width = width
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)``, unchanged."""
-        scale, shift = (leading_part(own, inputs.shape[1]) for own in (self.weight, self.bias))
-        return layer_normalise(inputs, scale, shift, weights_of(self.width))
-
-
 class LayeredBlock(nn.Module):
     """Convolution and norm, what a residual skip adds, activation, pooling and dropout."""
 
@@ -88,10 +74,9 @@ class LayeredBlock(nn.Module):
             return layer if norm is None else nn.Sequential(layer, norm())
 
         # Channels are weighed behind the activation, which need not keep a zero, and not by batch-norm.
-        batch = partial(build.norm, largest(width))
-        norm = partial(
-            choice, "norm", {"batch": batch, "layer": partial(MapNorm, width), "none": partial(Shift, width)}
-        )
+        norms: dict[str, Make] = {"batch": partial(build.norm, largest(width))}
+        norms |= {"layer": partial(SlicedLayerNorm, width), "none": partial(Shift, width)}
+        norm = partial(choice, "norm", norms)
         if self.merged:
             kernels = {label: partial(convolution, int(label)) for label in layout.questions["kernel"]}
             self.conv = choice("kernel", kernels, norm)
@@ -105,12 +90,25 @@ class LayeredBlock(nn.Module):
 
     def forward(self, inputs: Tensor, up: bool) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        outputs = self.activation(sum_of([self.conv(inputs), self.skip(inputs)]))
-        if min(outputs.shape[2:]) > 1:
-            outputs = self.asked["pool"].combine(partial(halve, inputs=outputs, up=up))
+        outputs: Tensor = self.conv(inputs)
+        if (added := self.skip(inputs)) is not None:
+            outputs = outputs + added
+        if self._pools_first():
+            outputs = self.activation(self._pool(outputs, up))
+        else:
+            outputs = self._pool(self.activation(outputs), up)
         outputs = self.dropout(self.units(outputs))
-        assert isinstance(outputs, Tensor)
         return outputs
+
+    def _pools_first(self) -> bool:
+        # The maximum of increasing values is the value of the maximum, for a quarter of the activations.
+        increasing = INCREASING.issuperset(self.asked["activation"].computed_labels())
+        return increasing and set(self.asked["pool"].computed_labels()) == {"max"}
+
+    def _pool(self, inputs: Tensor, up: bool) -> Tensor:
+        if min(inputs.shape[2:]) == 1:
+            return inputs
+        return self.asked["pool"].combine(partial(halve, inputs=inputs, up=up))
 
     def computed_weights(self) -> int:
         """Those of the convolutions under the gates of the current forward pass: multiply-adds for each pixel."""
@@ -176,7 +174,7 @@ class LayeredNetwork(LayerStack):
     def _rounded(self, inputs: Tensor, rounding: str) -> Tensor:
         part = ""
         if self.rounding.gate().index is None:
-            part = f"{rounding}."  # maps of other sizes have other means and variances
+            part = f"{rounding}."  # since maps of other sizes have other means and variances
         read: dict[str, Tensor] = {}
         with statistics_of(part):
             for place, layer in enumerate(self.computed_layers(), start=1):
@@ -274,8 +272,3 @@ class LayeredSpace(SearchSpace):
     def body(self, shape: Shape, build: Builder) -> LayeredNetwork:
         """The blocks, and what reads their last map."""
         return LayeredNetwork(build, self.layout, shape)
-
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        with torch.device("meta"):
-            return self._counted(architecture, shape, way)

@@ -13,7 +13,7 @@ from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.mixture import sum_of
-from lit_metanas.spaces.operations import halve_by_mean, random_kernel
+from lit_metanas.spaces.operations import halve_by_mean
 from lit_metanas.spaces.supernet import NetworkCost
 
 CELL_NODES = 4
@@ -38,7 +38,7 @@ def convolution(build: Builder, channels: int, width: int, kernel: int, *, strid
         return make()
     with torch.device("meta"):  # which draws no numbers
         conv = make()
-    conv.weight = nn.Parameter(random_kernel(width, channels, kernel))
+    conv.weight = nn.Parameter(nn.init.kaiming_normal_(torch.empty(conv.weight.shape), nonlinearity="relu"))
     return conv
 
 
