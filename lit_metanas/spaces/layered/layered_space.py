@@ -93,7 +93,9 @@ class LayeredBlock(nn.Module):
         outputs: Tensor = self.conv(inputs)
         if (added := self.skip(inputs)) is not None:
             outputs = outputs + added
-        if self._pools_first():
+        if min(outputs.shape[2:]) == 1:
+            outputs = self.activation(outputs)
+        elif self._pools_first():
             outputs = self.activation(self._pool(outputs, up))
         else:
             outputs = self._pool(self.activation(outputs), up)
@@ -106,8 +108,6 @@ class LayeredBlock(nn.Module):
         return increasing and set(self.asked["pool"].computed_labels()) == {"max"}
 
     def _pool(self, inputs: Tensor, up: bool) -> Tensor:
-        if min(inputs.shape[2:]) == 1:
-            return inputs
         return self.asked["pool"].combine(partial(halve, inputs=inputs, up=up))
 
     def computed_weights(self) -> int:
