@@ -64,6 +64,14 @@ def laid_out_like(images: Tensor, kernel: Tensor) -> Tensor:
     return images.reshape(-1, *images.shape[2:], 1).permute(0, 3, 1, 2)
 
 
+def rectified(values: Tensor) -> Tensor:
+    """The ReLU of values that nothing else reads: it overwrites them, which spares memory a pass."""
+    # Of gradients that are differentiated themselves the values are a view, in which that would cost more.
+    if _TWICE.get():
+        return torch.relu(values)
+    return torch.relu_(values)
+
+
 def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
     """Mix square kernels of odd sizes, each ``(out, in, k, k)``, into one of the largest size, about its centre."""
     size = max(kernel.shape[-1] for kernel in kernels)

@@ -27,6 +27,7 @@ from lit_metanas.spaces.operations import (
     halve,
     leading_part,
     padded,
+    rectified,
 )
 from lit_metanas.spaces.space import SearchSpace
 
@@ -94,11 +95,11 @@ class LayeredBlock(nn.Module):
         if (added := self.skip(inputs)) is not None:
             outputs = outputs + added
         if min(outputs.shape[2:]) == 1:
-            outputs = self.activation(outputs)
+            outputs = self._activate(outputs)
         elif self._pools_first():
-            outputs = self.activation(self._pool(outputs, up))
+            outputs = self._activate(self._pool(outputs, up))
         else:
-            outputs = self._pool(self.activation(outputs), up)
+            outputs = self._pool(self._activate(outputs), up)
         outputs = self.dropout(self.units(outputs))
         return outputs
 
@@ -106,6 +107,13 @@ class LayeredBlock(nn.Module):
         # The maximum of increasing values is the value of the maximum, for a quarter of the activations.
         increasing = INCREASING.issuperset(self.asked["activation"].computed_labels())
         return increasing and set(self.asked["pool"].computed_labels()) == {"max"}
+
+    def _activate(self, inputs: Tensor) -> Tensor:
+        activation = self.asked["activation"]
+        if activation.name and tuple(activation.computed_labels()) == ("ReLU",):
+            return activation.combine(lambda label: rectified(inputs))
+        outputs: Tensor = self.activation(inputs)
+        return outputs
 
     def _pool(self, inputs: Tensor, up: bool) -> Tensor:
         return self.asked["pool"].combine(partial(halve, inputs=inputs, up=up))
