@@ -41,17 +41,17 @@ def child_of(model, **batch_norm):
 def batch_statistics(child, images):
     """Means and biased variances of what reaches each batch-norm of a network in training mode."""
     found = {}
-    norms = [module for module in child.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    norms = {name: module for name, module in child.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
     hooks = [
         module.register_forward_hook(
-            lambda module, inputs, output, place=place: found.update(
+            lambda module, inputs, output, name=name: found.update(
                 {
-                    f"layers.{place}.mean": inputs[0].mean((0, 2, 3)),
-                    f"layers.{place}.var": inputs[0].var((0, 2, 3), correction=0),
+                    f"{name}.mean": inputs[0].mean((0, 2, 3)),
+                    f"{name}.var": inputs[0].var((0, 2, 3), correction=0),
                 }
             )
         )
-        for place, module in enumerate(norms)
+        for name, module in norms.items()
     ]
     with torch.no_grad():
         child.embed(images)
