@@ -116,13 +116,13 @@ class Conv4(nn.Module):
         return scores
 
 
-NAMES = {"0.weight": "kernels.3", "1.weight": "scale", "1.bias": "shift"}
+NAMES = {"0.weight": "3.weight", "1.weight": "norm.batch.scale", "1.bias": "norm.batch.shift"}
 
 
 def renamed(name: str) -> str:
     """The supernet's name of a parameter of ``Conv4``."""
     block = re.fullmatch(r"blocks\.(\d)\.(.+)", name)
-    return name if block is None else f"weights.layers.{block[1]}.{NAMES[block[2]]}"
+    return name if block is None else f"weights.body.layers.{int(block[1]) + 1}.conv.{NAMES[block[2]]}"
 
 
 def plain_network(dtype: torch.dtype) -> Conv4:

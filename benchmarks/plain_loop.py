@@ -30,7 +30,7 @@ from figure import Figure, one_thread, parser_of, report
 from lit_metanas.io.text import hardware
 from lit_metanas.kinds import Omniglot
 from lit_metanas.spaces import LayeredSpace
-from lit_metanas.spaces.layered.layered_space import LayeredChild
+from lit_metanas.spaces.supernet import ChildNetwork
 from lit_metanas.training.precision import BF16, FLOAT32
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ def draw(images: torch.Tensor, way: int, query: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validate(network: LayeredChild, images: torch.Tensor) -> float:
+def validate(network: ChildNetwork, images: torch.Tensor) -> float:
     """Mean accuracy on episodes, batch-norm with its moving averages."""
     network.eval()
     right = 0

@@ -134,8 +134,8 @@ def describe_known(error: Exception) -> str | None:
     # torch raises no type of its own here.
     if isinstance(error, RuntimeError) and text.startswith("Error(s) in loading state_dict"):
         return (
-            "The checkpoint does not fit the configured model: give the configuration that it was trained with "
-            f"({shorten(text.partition(': ')[2], 300)})."
+            "The checkpoint does not fit the configured model: give the configuration that it was trained with, or "
+            f"train again if an earlier version wrote it ({shorten(text.partition(': ')[2], 300)})."
         )
     if _is_of_wandb(error):
         return (

@@ -18,7 +18,7 @@ from lit_metanas.spaces.architecture import Choice, labels_of
 from lit_metanas.spaces.mixed_layers import MixedChoice, MixedDropout, MixedLayer, MixedNorm, averages, name_layers
 from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, running
 from lit_metanas.spaces.operations import laid_out_like, padded
-from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, norm_tensors
+from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, inherit
 
 _LONGEST_REASON = 160
 """Characters of PyTorch's words that are passed on."""
@@ -190,7 +190,8 @@ class BodySupernet(Supernet):
     def flops(self, mixture: Mixture) -> int:
         """Forward multiply-adds that one input costs under ``mixture``."""
         with running(ForwardPass(mixture)):
-            return self._layer_flops().computed(self.body)
+            known = getattr(self.body, "known_flops", None)
+            return self._layer_flops().computed(self.body) if known is None else known
 
     def _layer_flops(self) -> LayerFlops:
         # Not a cached property: a module hides the AttributeError of a layer that a property calls.
@@ -201,10 +202,14 @@ class BodySupernet(Supernet):
         return self._counted
 
 
+_NORM_TENSORS = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
+"""What the tensors of a batch-norm are called in a supernet, and in a child."""
+
+
 class BodyChild(ChildNetwork):
     """A body of one candidate a choice, the average of its outputs over pixels or steps, and a linear classifier.
 
-    Parameters may be leading parts of the supernet's if it is ``sliced``.
+    Parameters may be leading parts of the supernet's if it is ``sliced``; else those of another size are refused.
     """
 
     def __init__(self, body: nn.Module, shape: Shape, way: int, *, sliced: bool = False) -> None:
@@ -228,19 +233,35 @@ class BodyChild(ChildNetwork):
         """Features, shape ``(n, features)``."""
         return averages(self.body(inputs))
 
+    @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
         plain: dict[str, Tensor] = {}  # scale and shift of norms that have none in a supernet
         for name, layer in self.named_modules():
             if isinstance(layer, UnsharedScale):
                 plain |= {f"{name}.scale": torch.ones_like(layer.weight), f"{name}.shift": torch.zeros_like(layer.bias)}
-        self._copy({**plain, **weights}, sliced=self.sliced)
+        weights, own = {**plain, **weights}, self._tensors()
+        for name, tensor in own.items():
+            if not self.sliced and name in weights and weights[name].shape != tensor.shape:
+                raise ValueError(
+                    f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
+                    "from another space."
+                )
+        statistics = {name for name in own if name.endswith((".mean", ".var"))}
+        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
+        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
+            common = min(len(weights[name]), len(own[name]))
+            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
+        for name, value in found.items():
+            own[name].copy_(value)
+        self._inherit_head(weights)
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}
         for name, layer in self.body.named_modules(prefix="body"):
             if isinstance(layer, nn.BatchNorm2d) and name not in self._fixed:
-                tensors |= norm_tensors(name, layer)
+                own = {kind: getattr(layer, attribute) for kind, attribute in _NORM_TENSORS.items()}
+                tensors |= {f"{name}.{kind}": tensor for kind, tensor in own.items() if tensor is not None}
             else:
                 tensors |= {f"{name}.{kind}": tensor for kind, tensor in layer.named_parameters(recurse=False)}
         return tensors

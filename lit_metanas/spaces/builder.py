@@ -70,7 +70,7 @@ class Builder:
         name: str,
         candidates: Mapping[str, Make | None] | Mapping[int, Make | None],
         *,
-        norm: Number | None = None,
+        norm: Number | Make | None = None,
     ) -> nn.Module:
         """A choice among layers.
 
@@ -81,7 +81,7 @@ class Builder:
             name: of the choice; the same name again is the same choice.
             candidates: for each label (a text, or a number, which stands for its text) what makes the layer; None adds
                 nothing and is for layers of a ``sum``.
-            norm: channels of a batch-norm behind the chosen layer; None for no batch-norm.
+            norm: channels of a batch-norm behind the chosen layer, or what makes another norm; None for none.
 
         Raises:
             ValueError: a candidate is a layer, where a function that makes one is expected.
@@ -98,11 +98,12 @@ class Builder:
                 )
             with self.where(name, (label,)):
                 layers[label] = None if make is None else make()
+        behind = None
+        if norm is not None and any(layer is not None for layer in layers.values()):
+            behind = norm() if callable(norm) else self.norm(norm)
         if self.mixed:
-            return MixedChoice(whole, layers, None if norm is None else MixedNorm(norm, affine=True))
-        if norm is None or not any(layer is not None for layer in layers.values()):
-            return ChosenLayer(layers, None)
-        return ChosenLayer(layers, nn.BatchNorm2d(largest(norm)))
+            return MixedChoice(whole, layers, behind)
+        return ChosenLayer(layers, behind)
 
     def number(self, name: str, numbers: Sequence[int]) -> Number:
         """A choice among numbers, for the channels of ``conv`` and ``norm``; small ones take the leading weights.

@@ -7,6 +7,8 @@ forward pass that they are called in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from functools import reduce
 from math import prod
 from typing import Protocol, runtime_checkable
@@ -18,16 +20,25 @@ from torch import Tensor, nn
 from lit_metanas.spaces.mixture import (
     Gate,
     Number,
-    OpenNumber,
     combine,
     computed_value,
     current,
     gate_of,
     largest,
+    setting,
     sum_of,
     times,
+    weights_of,
 )
-from lit_metanas.spaces.operations import EPSILON, batch_normalise, dropout_scale, leading_part, merged_kernel, padded
+from lit_metanas.spaces.operations import (
+    EPSILON,
+    batch_normalise,
+    dropout_scale,
+    layer_normalise,
+    leading_part,
+    merged_kernel,
+    padded,
+)
 
 
 class CountedFlops(Protocol):
@@ -48,6 +59,14 @@ class MixedLayer(Protocol):
         """Multiply-adds for one input under the gates of the current forward pass."""
 
 
+_PART: ContextVar[str] = ContextVar("what the names of statistics begin with", default="")
+
+
+def statistics_of(part: str) -> AbstractContextManager[None]:
+    """Within, names of batch-norm statistics begin with this part, for which layers are computed by themselves."""
+    return setting(_PART, part)
+
+
 class MixedNorm(nn.Module):
     """Batch-norm of a supernet: it keeps no statistics. Fewer channels than ``width`` are the leading ones."""
 
@@ -65,7 +84,7 @@ class MixedNorm(nn.Module):
         """Normalise each channel of ``(n, channels, ...)``, times a weight; each label has statistics of its own."""
         _, _, given, record = current()
         scale, shift = self._affine(inputs.shape[1], weight)
-        key = f"{self.key}.{label}" if label else self.key
+        key = _PART.get() + (f"{self.key}.{label}" if label else self.key)
         outputs = batch_normalise(inputs, scale, shift, key=key, statistics=given, record=record, epsilon=self.epsilon)
         return weigh(outputs, self.width)  # behind the norm, which would cancel the weights otherwise
 
@@ -75,6 +94,24 @@ class MixedNorm(nn.Module):
             return (None if weight is None else weight.expand(channels).contiguous()), None
         scale, shift = leading_part(self.scale, channels), leading_part(self.shift, channels)
         return times(scale, weight), times(shift, weight)
+
+
+class SlicedLayerNorm(nn.LayerNorm):
+    """Layer normalisation of as many channels as are computed, each counted as much as it is weighed."""
+
+    def __init__(self, width: Number) -> None:
+        super().__init__(largest(width))
+        self.width = width
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels)`` or ``(n, channels, height, width)``, unchanged: an example as a whole."""
+        scale, shift = (leading_part(own, inputs.shape[1]) for own in (self.weight, self.bias))
+        weights = weights_of(self.width)
+        if inputs.dim() > 2:
+            return layer_normalise(inputs, scale, shift, weights)
+        if weights is None:
+            return F.layer_norm(inputs, scale.shape, scale, shift, self.eps)
+        return layer_normalise(inputs[:, :, None, None], scale, shift, weights).flatten(1)
 
 
 class MixedChannels(nn.Module):
@@ -144,7 +181,7 @@ class MixedChoice(nn.Module):
     # The gate stands behind the norm, which would cancel it otherwise. Convolutions that differ in nothing but the size
     # of their kernel are summed as one convolution, before the norm: their weights add up to one there.
 
-    def __init__(self, name: str, candidates: Mapping[str, nn.Module | None], norm: MixedNorm | None) -> None:
+    def __init__(self, name: str, candidates: Mapping[str, nn.Module | None], norm: nn.Module | None) -> None:
         super().__init__()
         self.name = name
         self.labels = tuple(candidates)
@@ -270,6 +307,8 @@ def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | No
     # By keywords: PyTorch's counter of FLOPs takes tensors by position for inputs, and fails for some scalars.
     if isinstance(layer, MixedNorm):
         return layer(inputs, label=label, weight=weight)
+    if isinstance(layer, MixedChoice):
+        return layer(inputs, factor=weight)
     if isinstance(layer, WeighedLayers):
         return layer(inputs, weight=weight)
     if layer is None:
@@ -279,7 +318,8 @@ def weighed_outputs(layer: nn.Module | None, inputs: Tensor, weight: Tensor | No
 
 def weigh(inputs: Tensor, width: Number) -> Tensor:
     """Weigh the channels of ``(n, channels, ...)`` where the width is open."""
-    if not isinstance(width, OpenNumber) or (weights := width.weights()) is None:
+    weights = weights_of(width)
+    if weights is None:
         return inputs
     return inputs * weights.view(-1, *[1] * (inputs.dim() - 2))
 

@@ -97,18 +97,6 @@ def times(value: Tensor, factor: Tensor | None) -> Tensor:
     return factor * value
 
 
-def leading(gate: Gate, numbers: Sequence[int]) -> Tensor | None:
-    """Weight of each part that is computed: the sum over the candidates that have it; None for ones."""
-    # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
-    # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
-    if len(numbers) == 1 or (gate.index is not None and not gate.weights.requires_grad):
-        return None  # before any tensor is made: it would be in a child's exported program
-    part = torch.arange(max(gate.computed(numbers)), device=gate.weights.device)
-    shares = torch.stack([(part < number).to(gate.weights.dtype) for number in numbers])
-    # No matrix product: it would be counted among the network's multiply-adds.
-    return (gate.weights[:, None] * shares).sum(0)
-
-
 ONLY = Gate(torch.ones(1), 0)
 """The gate of a single candidate."""
 
@@ -211,10 +199,6 @@ class OpenNumber:
             return NotImplemented
         return OpenNumber(self.name, tuple(number // other for number in self.numbers))
 
-    def weights(self) -> Tensor | None:
-        """The weight of each of the parts that are computed, shape ``(computed,)``; None where all are one."""
-        return leading(gate_of(self.name), self.numbers)
-
 
 Number = int | OpenNumber
 """Of channels: plain in a child, and open in a supernet where it is a choice."""
@@ -225,6 +209,21 @@ def computed_value(number: Number) -> int:
     if isinstance(number, OpenNumber):
         return max(gate_of(number.name).computed(number.numbers))
     return number
+
+
+def weights_of(number: Number) -> Tensor | None:
+    """The weight of each computed part, the sum over the numbers that have it, shape ``(computed,)``; None for ones."""
+    # Under a gate of one candidate the weights are ones, whose gradient is that of the parts that are computed. One
+    # factor on all of the candidate would be cancelled by the next batch-norm, and its gradient with it.
+    if not isinstance(number, OpenNumber) or len(number.numbers) == 1:
+        return None
+    gate, numbers = gate_of(number.name), number.numbers
+    if gate.index is not None and not gate.weights.requires_grad:
+        return None  # before any tensor is made: it would be in a child's exported program
+    part = torch.arange(max(gate.computed(numbers)), device=gate.weights.device)
+    shares = torch.stack([(part < number).to(gate.weights.dtype) for number in numbers])
+    # No matrix product: it would be counted among the network's multiply-adds.
+    return (gate.weights[:, None] * shares).sum(0)
 
 
 def largest(number: Number) -> int:

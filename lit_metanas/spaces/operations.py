@@ -56,11 +56,6 @@ def padded(features: Tensor, length: int) -> Tensor:
     return F.pad(features, (0, length - features.shape[-1]))
 
 
-def random_kernel(out: int, into: int, size: int) -> Tensor:
-    """The initial weights of a convolution before a ReLU (He et al. 2015), shape ``(out, into, size, size)``."""
-    return nn.init.kaiming_normal_(torch.empty(out, into, size, size), nonlinearity="relu")
-
-
 def laid_out_like(images: Tensor, kernel: Tensor) -> Tensor:
     """Images ``(n, channels, height, width)``; those of one channel are channels-last if a kernel is."""
     # One channel is both layouts at once; PyTorch takes it for the other one, whose pooling is far slower.
@@ -69,12 +64,12 @@ def laid_out_like(images: Tensor, kernel: Tensor) -> Tensor:
     return images.reshape(-1, *images.shape[2:], 1).permute(0, 3, 1, 2)
 
 
-def activate_in_place(layer: nn.Module, values: Tensor) -> Tensor:
-    """The activation of values that nothing else reads: a ReLU overwrites them, which spares memory a pass."""
+def rectified(values: Tensor) -> Tensor:
+    """The ReLU of values that nothing else reads: it overwrites them, which spares memory a pass."""
     # Of gradients that are differentiated themselves the values are a view, in which that would cost more.
-    if isinstance(layer, nn.ReLU) and not _TWICE.get():
-        return torch.relu_(values)
-    return layer(values)
+    if _TWICE.get():
+        return torch.relu(values)
+    return torch.relu_(values)
 
 
 def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:

@@ -210,7 +210,10 @@ def inherit(weights: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> dict
     for name, value in target.items():
         source = weights.get(name)
         if source is None or source.dim() != value.dim() or any(map(lt, source.shape, value.shape)):
-            raise ValueError(f"The weights do not hold '{name}' {tuple(value.shape)}: they come from another space.")
+            raise ValueError(
+                f"The weights do not hold '{name}' {tuple(value.shape)}: they come from another space, or from an "
+                "earlier version, and then are to be trained again."
+            )
         cut[name] = source[tuple(map(slice, value.shape))].clone()
     return cut
 
@@ -239,12 +242,6 @@ class BranchDropout(nn.Dropout):
         if not self.training or not self.p:
             return inputs
         return inputs * F.dropout(inputs.new_ones(len(inputs), *[1] * (inputs.dim() - 1)), self.p)
-
-
-def norm_tensors(key: str, norm: nn.Module) -> dict[str, Tensor]:
-    """Scale, shift, means and variances of a norm, those that it has, which the supernet has under the name ``key``."""
-    own = {"scale": "weight", "shift": "bias", "mean": "running_mean", "var": "running_var"}
-    return {f"{key}.{kind}": found for kind, name in own.items() if (found := getattr(norm, name, None)) is not None}
 
 
 class ChildNetwork(nn.Module, ABC):
@@ -279,27 +276,6 @@ class ChildNetwork(nn.Module, ABC):
         """The inverse of ``inherit``: copies of all tensors under the supernet's names, or of leading slices there."""
         tensors = {**self._tensors(), "head.weight": self.head.weight, "head.bias": self.head.bias}
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-    @torch.no_grad()
-    def _copy(self, weights: Mapping[str, Tensor], *, sliced: bool) -> dict[str, Tensor]:
-        # Copy all of `_tensors`, which are returned, and the classifier where it fits. Unless the network is `sliced`,
-        # weights of which a slice would fit are another network's, and refused.
-        own = self._tensors()
-        for name, tensor in own.items():
-            if not sliced and name in weights and weights[name].shape != tensor.shape:
-                raise ValueError(
-                    f"The weights hold '{name}' {tuple(weights[name].shape)}, not {tuple(tensor.shape)}: they come "
-                    "from another space."
-                )
-        statistics = {name for name in own if name.endswith((".mean", ".var"))}
-        found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
-        for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
-            common = min(len(weights[name]), len(own[name]))
-            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
-        for name, value in found.items():
-            own[name].copy_(value)
-        self._inherit_head(weights)
-        return found
 
     @torch.no_grad()
     def _copy_common(self, weights: Mapping[str, Tensor]) -> None:

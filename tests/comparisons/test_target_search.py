@@ -181,7 +181,7 @@ def test_children_inherit_only_if_the_recipe_says_so(tmp_path):
         row = read_architectures(directory / "architectures.json")[0]
         kept[inherit] = row, read_weights(directory / row.weights)
     assert kept[True][0].architecture == kept[False][0].architecture
-    name = "blocks.0.convolution.weight"
+    name = f"body.layers.1.conv.{kept[True][0].architecture['layer1.kernel']}.weight"
     assert not torch.equal(kept[True][1][name], kept[False][1][name])
 
 

@@ -46,14 +46,14 @@ def test_training_is_repeatable_learns_and_goes_on_from_weights():
     assert longer.value > 0.6
     still = TrainingEstimator(task, SPACE, 3, Recipe(epochs=1, batch_size=10, learning_rate=0.0))
     kept = still(WIDE, fidelity=1.0, start=longer.weights)
-    assert torch.equal(kept.weights["layers.0.kernels.3"], longer.weights["layers.0.kernels.3"])
+    assert torch.equal(kept.weights["body.layers.1.conv.3.weight"], longer.weights["body.layers.1.conv.3.weight"])
     assert torch.equal(kept.weights["head.weight"], longer.weights["head.weight"])
 
 
 def test_a_task_without_validation_part_is_refused():
     with pytest.raises(ValueError, match="Task 'patterns' has no validation examples"):
         TrainingEstimator(replace(make_task(each=6), val=None), SPACE, 0)
-    with pytest.raises(ValueError, match=r"do not fit LayeredSpace .*'layers"):
+    with pytest.raises(ValueError, match=r"do not fit LayeredSpace .*'body"):
         SupernetEstimator(make_task(each=6), SPACE, 0, weights={"x": torch.zeros(1)})
     with pytest.raises(ValueError, match="give one of the two"):
         SupernetEstimator(make_task(each=6), SPACE, 0)

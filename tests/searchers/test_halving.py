@@ -356,4 +356,4 @@ def test_a_mutation_changes_one_choice_or_one_kind_of_choice(seed):
         (group,) = differing_groups(parent, whole)
         assert len({label for name, label in whole.items() if name.endswith(group)}) == 1
     elif whole["depth"] == "2":
-        assert all(whole[f"layer2.{g}"] == whole[f"layer1.{g}"] for g in SPACE.questions)
+        assert all(whole[f"layer2.{g}"] == whole[f"layer1.{g}"] for g in SPACE.layout.questions)

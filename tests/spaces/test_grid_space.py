@@ -265,7 +265,7 @@ def test_children_draw_weights_of_their_own_size() -> None:
 def test_weights_of_another_space_are_refused() -> None:
     architecture = complete(SPACE, CONV_NET)
     with pytest.raises(ValueError, match="hold none of this network's"):
-        SPACE.child(architecture, SHAPE, WAY, {"layers.0.scale": torch.ones(3)})
+        SPACE.child(architecture, SHAPE, WAY, {"body.layers.1.shift": torch.ones(3)})
     name = next(iter(SPACE.supernet_weights(SPACE.child(architecture, SHAPE, WAY))))
     with pytest.raises(ValueError, match="come from another"):
         SPACE.child(architecture, SHAPE, WAY, {name: torch.ones(3)})

@@ -19,46 +19,51 @@ class Reference:
         }
         self.seen = {}
 
-    def normalise(self, x, layer, key, mask):
+    def normalise(self, x, layer, prefix, mask):
+        def part(label, kind):
+            return self.parameters[f"{prefix}.{label}.{kind}"][None, :, None, None]
+
         def batch():
             mean, var = x.mean((0, 2, 3)), ((x - x.mean((0, 2, 3), keepdim=True)) ** 2).mean((0, 2, 3))
+            key = f"{prefix}.batch"
             self.seen |= {f"{key}.mean": mean, f"{key}.var": var}
             if self.statistics is not None:
                 mean, var = self.statistics[f"{key}.mean"], self.statistics[f"{key}.var"]
-            return (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
+            normal = (x - mean[None, :, None, None]) / (var[None, :, None, None] + 1e-5).sqrt()
+            return normal * part("batch", "scale") + part("batch", "shift")
 
         def each_example():
             pixels = x.shape[2] * x.shape[3]
             mean = torch.einsum("nchw,c->n", x, mask) / (mask.sum() * pixels)
             centred = x - mean[:, None, None, None]
             var = torch.einsum("nchw,c->n", centred**2, mask) / (mask.sum() * pixels)
-            return centred / (var[:, None, None, None] + 1e-5).sqrt()
+            normal = centred / (var[:, None, None, None] + 1e-5).sqrt()
+            return normal * part("layer", "weight") + part("layer", "bias")
 
-        ways = {"batch": batch, "layer": each_example, "none": lambda: x}
+        ways = {"batch": batch, "layer": each_example, "none": lambda: x + part("none", "shift")}
         return sum(weight * ways[label]() for label, weight in self.gates[f"{layer}.norm"])
 
-    def affine(self, x, prefix):
-        scale, shift = self.parameters[f"{prefix}.scale"], self.parameters[f"{prefix}.shift"]
-        return x * scale[None, :, None, None] + shift[None, :, None, None]
-
     def block(self, x, place):
-        key, layer = f"layers.{place - 1}", f"layer{place}"
+        key, layer = f"body.layers.{place}", f"layer{place}"
         kernels = self.gates[f"{layer}.kernel"]
-        full = self.parameters[f"{key}.kernels.{kernels[0][0]}"].shape[0]
+        projection = self.parameters[f"{key}.skip.residual.weight"]
         mask = torch.tensor(
-            [sum(float(w) for label, w in self.gates[f"{layer}.width"] if int(label) > c) for c in range(full)],
+            [
+                sum(float(w) for label, w in self.gates[f"{layer}.width"] if int(label) > c)
+                for c in range(len(projection))
+            ],
             dtype=torch.float64,
         )
-        parts = [(label, w, convolution(x, self.parameters[f"{key}.kernels.{label}"])) for label, w in kernels]
-        if self.space.mix == "merged":
-            y = self.normalise(sum(w * part for _, w, part in parts), layer, key, mask)
+        if self.space.layout.mix == "merged":
+            parts = (w * convolution(x, self.parameters[f"{key}.conv.{label}.weight"]) for label, w in kernels)
+            y = self.normalise(sum(parts), layer, f"{key}.conv.norm", mask)
         else:
-            y = sum(w * self.normalise(part, layer, f"{key}.{label}", mask) for label, w, part in parts)
-        y = self.affine(y, key)
-        skips = dict(self.gates[f"{layer}.skip"])
-        if "residual" in skips:
-            projected = self.normalise(convolution(x, self.parameters[f"{key}.projection"]), layer, f"{key}.skip", mask)
-            y = y * sum(skips.values()) + skips["residual"] * self.affine(projected, f"{key}.skip")
+            y = 0.0
+            for label, w in kernels:
+                part = convolution(x, self.parameters[f"{key}.conv.{label}.0.weight"])
+                y = y + w * self.normalise(part, layer, f"{key}.conv.{label}.1", mask)
+        projected = self.normalise(convolution(x, projection), layer, f"{key}.skip.norm", mask)
+        y = y + dict(self.gates[f"{layer}.skip"])["residual"] * projected
         y = sum(w * ACTIVATIONS[label](y) for label, w in self.gates[f"{layer}.activation"])
         if min(y.shape[2:]) > 1:
             y = sum(w * POOLS[label](y, 2) for label, w in self.gates[f"{layer}.pool"])

@@ -26,7 +26,7 @@ def test_canonical_drops_inactive_choices(space):
     assert shallow["depth"] == "1"
     canonical = space.canonical(shallow)
     assert isinstance(canonical, Architecture)
-    assert set(canonical) == {"depth", *(f"layer1.{group}" for group in space.questions)}
+    assert set(canonical) == {"depth", *(f"layer1.{group}" for group in space.layout.questions)}
     other = {**shallow, "layer2.kernel": "5", "layer2.width": "8"}
     assert space.canonical(other) == canonical
     assert space.canonical({**other, "depth": "2"}) != space.canonical({**shallow, "depth": "2"})

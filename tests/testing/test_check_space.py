@@ -19,7 +19,8 @@ from lit_metanas.spaces import (
     SearchSpace,
 )
 from lit_metanas.spaces.architecture import labels_of
-from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet
+from lit_metanas.spaces.body_networks import BodySupernet
+from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixture import largest
 from lit_metanas.testing import check_space
 
@@ -134,9 +135,9 @@ class Faulty(LayeredSpace):
         )
 
 
-class Net(LayeredSupernet):
+class Net(BodySupernet):
     def __init__(self, space, shape):
-        super().__init__(shape, labels_of(space.choices), shared=False, mix="merged")
+        super().__init__(space.body(shape, Builder(labels_of(space.choices))), shape, space.choices)
 
 
 class FaultyNet(Faulty):

@@ -57,9 +57,12 @@ def test_parameters_are_cut_to_a_restricted_space(saved):
     small = SPACE.restricted({"layer1.width": "4", "layer2.kernel": "3"})
     parameters = MetaCheckpoint.read(path).for_task(small, TASK)
     whole = dict(model.supernet.named_parameters())
-    assert torch.equal(parameters.weights["layers.0.scale"], whole["layers.0.scale"][:4])
-    assert torch.equal(parameters.weights["layers.1.kernels.3"], whole["layers.1.kernels.3"][:, :4])
-    assert "layers.1.kernels.1" not in parameters.weights
+    assert torch.equal(
+        parameters.weights["body.layers.1.conv.norm.batch.scale"],
+        whole["body.layers.1.conv.norm.batch.scale"][:4],
+    )
+    assert torch.equal(parameters.weights["body.layers.2.conv.3.weight"], whole["body.layers.2.conv.3.weight"][:, :4])
+    assert "body.layers.2.conv.1.weight" not in parameters.weights
     assert torch.equal(parameters.logits["layer2.kernel"], model.logits.tree()["layer2.kernel"][1:])
 
 
@@ -79,7 +82,7 @@ def test_a_linear_head_is_cut_with_the_features(tmp_path):
 
 
 def test_a_start_is_written_and_read(tmp_path):
-    weights = {"layers.0.scale": torch.rand(3)}
+    weights = {"body.layers.1.conv.norm.batch.scale": torch.rand(3)}
     logits, labels = {"a": torch.tensor([1.0, 2.0])}, {"a": ["x", "y"]}
     head = {"w": torch.ones(2)}
     written = MetaCheckpoint(
@@ -89,7 +92,10 @@ def test_a_start_is_written_and_read(tmp_path):
     write_meta_checkpoint(tmp_path / "start.ckpt", written)
     read = MetaCheckpoint.read(tmp_path / "start.ckpt")
     assert read.architecture() == {"a": "y"}
-    assert torch.equal(read.weights["layers.0.scale"], weights["layers.0.scale"])
+    assert torch.equal(
+        read.weights["body.layers.1.conv.norm.batch.scale"],
+        weights["body.layers.1.conv.norm.batch.scale"],
+    )
     assert (read.labels, read.shape, read.cost) == (written.labels, written.shape, written.cost)
     assert torch.equal(read.head["w"], torch.ones(2))
 

@@ -44,12 +44,12 @@ def batch_statistics(child, images):
     """Means and biased variances of what reaches each batch-norm of a network in training mode."""
     found = {}
 
-    def note(place, module, given):
-        found[f"layers.{place}.mean"] = given[0].mean((0, 2, 3))
-        found[f"layers.{place}.var"] = given[0].var((0, 2, 3), correction=0)
+    def note(name, module, given):
+        found[f"{name}.mean"] = given[0].mean((0, 2, 3))
+        found[f"{name}.var"] = given[0].var((0, 2, 3), correction=0)
 
-    norms = [module for module in child.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(partial(note, place)) for place, norm in enumerate(norms)]
+    norms = {name: module for name, module in child.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    hooks = [norm.register_forward_pre_hook(partial(note, name)) for name, norm in norms.items()]
     with torch.no_grad():
         child.embed(images)
     for hook in hooks:

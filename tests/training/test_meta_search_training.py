@@ -184,10 +184,10 @@ def test_weights_step_down_the_mean_gradient_of_the_tasks():
 
 def reference(weights, images):
     """Two blocks of 1x1 convolution, batch-norm, ReLU and max-pooling, then the average."""
-    for layer in range(2):
-        prefix = f"layers.{layer}"
-        images = torch.nn.functional.conv2d(images, weights[f"{prefix}.kernels.1"])
-        scale, shift = weights[f"{prefix}.scale"], weights[f"{prefix}.shift"]
+    for layer in (1, 2):
+        prefix = f"body.layers.{layer}.conv"
+        images = torch.nn.functional.conv2d(images, weights[f"{prefix}.1.weight"])
+        scale, shift = weights[f"{prefix}.norm.batch.scale"], weights[f"{prefix}.norm.batch.shift"]
         images = torch.nn.functional.batch_norm(images, None, None, scale, shift, training=True)
         images = torch.nn.functional.max_pool2d(images.relu(), 2)
     return images.mean((2, 3))
@@ -204,9 +204,9 @@ def test_a_fixed_architecture_is_trained_alone():
     model = make_model(architecture=architecture, meta_gradient=PrototypeLoss())
     assert model.architecture() == SPACE.canonical(architecture)
     assert not model.logits.open
-    assert {name for name, _ in model.supernet.named_parameters() if "kernels" in name} == {
-        "layers.0.kernels.3",
-        "layers.1.kernels.3",
+    assert {name for name, _ in model.supernet.named_parameters() if name.endswith("weight")} == {
+        "body.layers.1.conv.3.weight",
+        "body.layers.2.conv.3.weight",
     }
     fit(model)
 

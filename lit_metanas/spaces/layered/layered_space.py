@@ -1,128 +1,199 @@
-"""The layered search space, a stack of convolution blocks with choices in each or one choice for all; its children."""
+"""The layered search space: a stack of convolution blocks with choices in each or one choice for all, and a readout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.architecture import (
-    Architecture,
-    check_dropouts,
-    check_known,
-    check_positive,
-    labels_of,
-    layer_prefix,
-    restrict,
+from lit_metanas.spaces.architecture import check_dropouts, check_known, check_positive, restrict
+from lit_metanas.spaces.builder import Builder, LayerStack, Make, StackLayout
+from lit_metanas.spaces.mixed_layers import SlicedLayerNorm, averages, statistics_of
+from lit_metanas.spaces.mixture import Number, OpenChoice, computed_value, largest
+from lit_metanas.spaces.operations import (
+    ACTIVATIONS,
+    INCREASING,
+    MAP_READOUTS,
+    NORMS,
+    POOLS,
+    ROUNDINGS,
+    SKIPS,
+    halve,
+    leading_part,
+    padded,
+    rectified,
 )
-from lit_metanas.spaces.builder import Builder
-from lit_metanas.spaces.layered.layered_supernet import LayeredSupernet, Mix, sizes
-from lit_metanas.spaces.operations import ACTIVATIONS, MAP_READOUTS, NORMS, POOLS, ROUNDINGS, SKIPS, halve
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import ChildNetwork, NetworkCost, norm_tensors
+
+Mix = Literal["merged", "normalised"]
 
 
-class ChildBlock(nn.Module):
-    """Convolution, normalisation, residual sum, activation, pooling and dropout of one block, by its labels."""
+@dataclass(frozen=True, kw_only=True)
+class LayeredLayout(StackLayout):
+    """The open questions of a layered network, and how a soft mixture of kernels is computed."""
 
-    def __init__(self, labels: Mapping[str, str], *, channels: int, pooled: bool, up: bool) -> None:
+    readouts: tuple[str, ...]
+    roundings: tuple[str, ...]
+    mix: Mix
+
+
+class Shift(nn.Module):
+    """A constant for each channel, where there is no norm."""
+
+    def __init__(self, width: Number) -> None:
         super().__init__()
-        self.width, kernel, affine = int(labels["width"]), int(labels["kernel"]), labels["norm"] == "none"
-        self.convolution = nn.Conv2d(channels, self.width, kernel, padding=kernel // 2, bias=affine)
-        self.norm = _norm(labels["norm"], self.width)
-        self.taps = kernel**2
-        self.projection: nn.Sequential | None = None
-        if labels["skip"] == "residual":
-            convolution = nn.Conv2d(channels, self.width, 1, bias=affine)
-            self.projection = nn.Sequential(convolution, _norm(labels["norm"], self.width))
-            self.taps += 1
-        self.activation = ACTIVATIONS[labels["activation"]]()
-        self.pool = labels["pool"] if pooled else ""  # empty where the image is as small as can be
-        self.up = up
-        self.dropout = nn.Dropout2d(float(labels["dropout"]))
+        self.shift = nn.Parameter(torch.zeros(largest(width)))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
-        outputs = self.norm(self.convolution(inputs))
-        if self.projection is not None:
-            outputs = outputs + self.projection(inputs)
-        outputs = self.activation(outputs)
-        if self.pool:
-            outputs = halve(self.pool, outputs, up=self.up)
-        return self.dropout(outputs)
+        """Shape ``(n, channels, height, width)``, unchanged."""
+        return inputs + leading_part(self.shift, inputs.shape[1])[:, None, None]
 
 
-Normed = tuple[nn.Conv2d, nn.Module, str, str]
-"""A convolution and its norm, and their names in the supernet; without a norm it has a bias, the shift."""
+class LayeredBlock(nn.Module):
+    """Convolution and norm, what a residual skip adds, activation, pooling and dropout."""
 
-
-class LayeredChild(ChildNetwork):
-    """Blocks, a readout of averages or of the ``flat`` map, and a linear classifier; sizes may be rounded ``up``."""
-
-    def __init__(
-        self, blocks: Sequence[Mapping[str, str]], *, shape: Shape, way: int, flat: bool = False, up: bool = False
-    ) -> None:
+    def __init__(self, build: Builder, layout: LayeredLayout, prefix: str, channels: Number) -> None:
         super().__init__()
+        self.asked = {group: build.question(prefix + group, labels) for group, labels in layout.questions.items()}
+        self.merged = layout.mix == "merged"
+        self.channels = channels
+        self.width = width = build.number(f"{prefix}width", layout.widths)
+
+        def choice(group: str, makers: Mapping[str, Make | None], norm: Make | None = None) -> nn.Module:
+            return build.choice(prefix + group, {label: makers[label] for label in layout.questions[group]}, norm=norm)
+
+        def convolution(size: int, norm: Make | None = None) -> nn.Module:
+            layer = build.conv(channels, width, size)
+            if build.mixed:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            return layer if norm is None else nn.Sequential(layer, norm())
+
+        # Channels are weighed behind the activation, which need not keep a zero, and not by batch-norm.
+        norms: dict[str, Make] = {"batch": partial(build.norm, largest(width))}
+        norms |= {"layer": partial(SlicedLayerNorm, width), "none": partial(Shift, width)}
+        norm = partial(choice, "norm", norms)
+        if self.merged:
+            kernels = {label: partial(convolution, int(label)) for label in layout.questions["kernel"]}
+            self.conv = choice("kernel", kernels, norm)
+        else:  # each with a norm of its own, so that they are not mixed as one convolution
+            kernels = {label: partial(convolution, int(label), norm) for label in layout.questions["kernel"]}
+            self.conv = choice("kernel", kernels)
+        self.skip = choice("skip", {"none": None, "residual": partial(convolution, 1)}, norm)
+        self.activation = choice("activation", ACTIVATIONS)
+        self.units = build.channels(width)
+        self.dropout = build.dropout(f"{prefix}dropout", [float(rate) for rate in layout.questions["dropout"]], width)
+
+    def forward(self, inputs: Tensor, up: bool) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to ``(n, width, height / 2, width / 2)``."""
+        outputs: Tensor = self.conv(inputs)
+        if (added := self.skip(inputs)) is not None:
+            outputs = outputs + added
+        if min(outputs.shape[2:]) == 1:
+            outputs = self._activate(outputs)
+        elif self._pools_first():
+            outputs = self._activate(self._pool(outputs, up))
+        else:
+            outputs = self._pool(self._activate(outputs), up)
+        outputs = self.dropout(self.units(outputs))
+        return outputs
+
+    def _pools_first(self) -> bool:
+        # The maximum of increasing values is the value of the maximum, for a quarter of the activations.
+        increasing = INCREASING.issuperset(self.asked["activation"].computed_labels())
+        return increasing and set(self.asked["pool"].computed_labels()) == {"max"}
+
+    def _activate(self, inputs: Tensor) -> Tensor:
+        activation = self.asked["activation"]
+        if activation.name and tuple(activation.computed_labels()) == ("ReLU",):
+            return activation.combine(lambda label: rectified(inputs))
+        outputs: Tensor = self.activation(inputs)
+        return outputs
+
+    def _pool(self, inputs: Tensor, up: bool) -> Tensor:
+        return self.asked["pool"].combine(partial(halve, inputs=inputs, up=up))
+
+    def computed_weights(self) -> int:
+        """Those of the convolutions under the gates of the current forward pass: multiply-adds for each pixel."""
+        taps = [int(label) ** 2 for label in self.asked["kernel"].computed_labels()]
+        total = max(taps) if self.merged else sum(taps)
+        total += "residual" in self.asked["skip"].computed_labels()
+        return total * computed_value(self.channels) * computed_value(self.width)
+
+
+def map_sizes(height: int, width: int, blocks: int, *, up: bool) -> list[tuple[int, int]]:
+    """Height and width before each block and after the last: halved, perhaps rounded up, while larger than one."""
+    result = [(height, width)]
+    for _ in range(blocks):
+        if min(height, width) > 1:
+            height, width = (height + up) // 2, (width + up) // 2
+        result.append((height, width))
+    return result
+
+
+class LayeredNetwork(LayerStack):
+    """Blocks, of which the first few are computed; what is read from the last is padded to the largest number."""
+
+    def __init__(self, build: Builder, layout: LayeredLayout, shape: Shape) -> None:
+        super().__init__(build, layout)
+        # A space without these choices has one label of each.
+        self.readout, self.rounding = OpenChoice(layout.readouts), OpenChoice(layout.roundings)
+        if layout.readouts != ("average",):
+            self.readout = build.question("readout", layout.readouts)
+        if layout.roundings != ("down",):
+            self.rounding = build.question("rounding", layout.roundings)
         channels, height, width = image_shape(shape)
-        self.blocks = nn.ModuleList()
-        self.flops = 0
-        places = sizes(height, width, len(blocks), up=up)
-        for labels, before, after in zip(blocks, places, places[1:], strict=False):
-            block = ChildBlock(labels, channels=channels, pooled=before != after, up=up)
-            self.blocks.append(block)
-            self.flops += before[0] * before[1] * channels * block.width * block.taps
-            channels = block.width
-        self.flat = flat
-        self.features = channels
-        if flat:
-            self.features *= prod(places[-1])
-        self.head = nn.Linear(self.features, way)
-        self.flops += self.features * way
+        widths: list[Number] = [channels]
+        self.layers = nn.ModuleDict()
+        for place in range(1, max(self.depths) + 1):
+            with self.asking(build, layout, place) as prefix:
+                block = LayeredBlock(build, layout, prefix, widths[-1])
+            self.layers[str(place)] = block
+            widths.append(block.width)
+        self.sizes = {
+            label: map_sizes(height, width, max(self.depths), up=label == "up") for label in self.rounding.labels
+        }
+        flat = "flat" in self.readout.labels
+        self.known_features = max(
+            largest(widths[depth]) * prod(sizes[depth] if flat else ())
+            for depth in self.depths
+            for sizes in self.sizes.values()
+        )
 
-    def embed(self, inputs: Tensor) -> Tensor:
-        """Features, shape ``(n, features)``."""
-        for block in self.blocks:
-            inputs = block(inputs)
-        if self.flat:
-            return inputs.flatten(1)
-        return inputs.mean((2, 3))
+    @property
+    def known_flops(self) -> int:
+        """Multiply-adds for one input, under the gates of the current forward pass if there are any."""
+        blocks = [layer for layer in self.computed_layers() if isinstance(layer, LayeredBlock)]
+        return sum(
+            block.computed_weights() * height * width
+            for label in self.rounding.computed_labels()
+            for block, (height, width) in zip(blocks, self.sizes[label], strict=False)
+        )
 
-    @torch.no_grad()
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy a supernet's parameters, batch-norm statistics where present, and the classifier where it fits."""
-        found = self._copy(weights, sliced=True)
-        for convolution, _, _, norm_key in self._normed():
-            if convolution.bias is not None:
-                convolution.weight.mul_(found[f"{norm_key}.scale"][:, None, None, None])
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Shape ``(n, channels, height, width)`` to features ``(n, features)``."""
+        return self.rounding.combine(partial(self._rounded, inputs))
 
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors: dict[str, Tensor] = {}
-        for convolution, norm, kernel_key, norm_key in self._normed():
-            tensors |= {kernel_key: convolution.weight, **norm_tensors(norm_key, norm)}
-            if (bias := convolution.bias) is not None:
-                # The scale went into the kernel when it was inherited.
-                tensors |= {f"{norm_key}.scale": torch.ones_like(bias), f"{norm_key}.shift": bias}
-        return tensors
+    def _rounded(self, inputs: Tensor, rounding: str) -> Tensor:
+        part = ""
+        if self.rounding.gate().index is None:
+            part = f"{rounding}."  # since maps of other sizes have other means and variances
+        read: dict[str, Tensor] = {}
+        with statistics_of(part):
+            for place, layer in enumerate(self.computed_layers(), start=1):
+                inputs = layer(inputs, rounding == "up")
+                if place in self.computed_depths():
+                    read[str(place)] = self.readout.combine(partial(self._read, inputs))
+        return self.depth.combine(read.__getitem__)
 
-    def _normed(self) -> Iterator[Normed]:
-        for place, block in enumerate(self.blocks):
-            assert isinstance(block, ChildBlock)
-            prefix, size = f"layers.{place}", block.convolution.kernel_size[0]
-            yield block.convolution, block.norm, f"{prefix}.kernels.{size}", prefix
-            if block.projection is not None:
-                convolution, norm = block.projection
-                assert isinstance(convolution, nn.Conv2d)
-                yield convolution, norm, f"{prefix}.projection", f"{prefix}.skip"
-
-
-def _norm(label: str, width: int) -> nn.Module:
-    makers: dict[str, Callable[[int], nn.Module]] = {"batch": nn.BatchNorm2d, "layer": partial(nn.GroupNorm, 1)}
-    return makers.get(label, nn.Identity)(width)
+    def _read(self, inputs: Tensor, label: str) -> Tensor:
+        features = inputs.flatten(1) if label == "flat" else averages(inputs)
+        return padded(features, self.known_features)
 
 
 class LayeredSpace(SearchSpace):
@@ -131,9 +202,6 @@ class LayeredSpace(SearchSpace):
     With the default arguments and ``shared`` the space has 3 * 2 * 3 * 3 = 54 architectures. A block halves the
     image as long as it is larger than one pixel. A ``residual`` skip adds a normalised 1x1 convolution of the
     block's input before the activation.
-
-    It is not written as a ``body``: its supernet merges kernels and masks widths for a whole block at once, under one
-    norm with one scale and shift, and the names of its parameters are those of earlier checkpoints.
 
     Args:
         kernels: sizes of the convolution, odd.
@@ -189,9 +257,7 @@ class LayeredSpace(SearchSpace):
         numbers = {"the least depth": min(depths, default=1), "the least width": min(widths, default=1)}
         check_positive(self.name, numbers)
         check_known(self.name, "mix", (mix,), get_args(Mix))
-        self.shared = shared
-        self.mix: Mix = mix
-        self.questions: dict[str, tuple[str, ...]] = {
+        questions = {
             "kernel": tuple(map(str, kernels)),
             "width": tuple(map(str, widths)),
             "norm": check_known(self.name, "norms", norms, NORMS),
@@ -200,34 +266,17 @@ class LayeredSpace(SearchSpace):
             "pool": check_known(self.name, "pools", pools, POOLS),
             "dropout": tuple(f"{rate:g}" for rate in dropouts),
         }
-        self.depths = tuple(map(str, sorted(depths)))
-        self.readouts = check_known(self.name, "readouts", readouts, MAP_READOUTS)
-        self.roundings = check_known(self.name, "roundings", roundings, ROUNDINGS)
-        build = Builder()
-        build.question("depth", self.depths)
-        if self.readouts != ("average",):
-            build.question("readout", self.readouts)
-        if self.roundings != ("down",):
-            build.question("rounding", self.roundings)
-        for place in range(1, int(self.depths[-1]) + 1):
-            with build.where("depth", [depth for depth in self.depths if int(depth) >= place]):
-                for group, labels in self.questions.items():
-                    build.question(layer_prefix(place, shared) + group, labels)
-        self.choices = restrict(tuple(build.choices.values()), fixed or {}, self.name)
+        self.layout = LayeredLayout(
+            questions=questions,
+            depths=tuple(sorted(depths)),
+            widths=tuple(widths),
+            shared=shared,
+            readouts=check_known(self.name, "readouts", readouts, MAP_READOUTS),
+            roundings=check_known(self.name, "roundings", roundings, ROUNDINGS),
+            mix=mix,
+        )
+        self.choices = restrict(self.choices, fixed or {}, self.name)
 
-    def supernet(self, shape: Shape) -> LayeredSupernet:
-        """Build the network that holds all candidates; its soft mixtures follow ``mix``."""
-        return LayeredSupernet(shape, labels_of(self.choices), shared=self.shared, mix=self.mix)
-
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> LayeredChild:
-        """The child with newly initialised weights."""
-        full = self.canonical(architecture)
-        flat, up = full.get("readout") == "flat", full.get("rounding") == "up"
-        prefixes = [layer_prefix(place, self.shared) for place in range(1, int(full["depth"]) + 1)]
-        blocks = [{group: full[prefix + group] for group in self.questions} for prefix in prefixes]
-        return LayeredChild(blocks, shape=shape, way=way, flat=flat, up=up)
-
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        with torch.device("meta"):
-            return self._counted(architecture, shape, way)
+    def body(self, shape: Shape, build: Builder) -> LayeredNetwork:
+        """The blocks, and what reads their last map."""
+        return LayeredNetwork(build, self.layout, shape)

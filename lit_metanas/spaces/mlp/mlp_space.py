@@ -18,9 +18,9 @@ from lit_metanas.spaces.architecture import (
     restrict,
 )
 from lit_metanas.spaces.builder import Builder, LayerStack, StackLayout
-from lit_metanas.spaces.mixed_layers import CountedFlops
-from lit_metanas.spaces.mixture import Number, OpenNumber, computed_value, largest
-from lit_metanas.spaces.operations import ACTIVATIONS, LAYER_NORMS, SKIPS, layer_normalise, leading_part, padded
+from lit_metanas.spaces.mixed_layers import CountedFlops, SlicedLayerNorm
+from lit_metanas.spaces.mixture import Number, computed_value, largest
+from lit_metanas.spaces.operations import ACTIVATIONS, LAYER_NORMS, SKIPS, leading_part, padded
 from lit_metanas.spaces.sequence.sequence_network import SequenceNetwork
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
@@ -41,22 +41,6 @@ class SlicedLinear(nn.Linear):
     def computed_flops(self, count: CountedFlops) -> int:
         """See ``MixedLayer``."""
         return computed_value(self.numbers) * computed_value(self.width)
-
-
-class SlicedLayerNorm(nn.LayerNorm):
-    """Layer normalisation of as many units as are computed, each counted as much as it is weighed."""
-
-    def __init__(self, width: Number) -> None:
-        super().__init__(largest(width))
-        self.width = width
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Shape ``(n, width)``, unchanged."""
-        units = inputs.shape[1]
-        scale, shift = leading_part(self.weight, units), leading_part(self.bias, units)
-        if not isinstance(self.width, OpenNumber) or (weights := self.width.weights()) is None:
-            return F.layer_norm(inputs, (units,), scale, shift, self.eps)
-        return layer_normalise(inputs[:, :, None, None], scale, shift, weights).flatten(1)
 
 
 class MLPLayer(nn.Module):

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.architecture import edge_name
-from lit_metanas.spaces.body_networks import BodySupernet
 from lit_metanas.spaces.builder import Builder, Make
-from lit_metanas.spaces.mixture import Mixture, sum_of
-from lit_metanas.spaces.operations import halve_by_mean, random_kernel
+from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.operations import halve_by_mean
 from lit_metanas.spaces.supernet import NetworkCost
 
 CELL_NODES = 4
@@ -39,7 +38,7 @@ def convolution(build: Builder, channels: int, width: int, kernel: int, *, strid
         return make()
     with torch.device("meta"):  # which draws no numbers
         conv = make()
-    conv.weight = nn.Parameter(random_kernel(width, channels, kernel))
+    conv.weight = nn.Parameter(nn.init.kaiming_normal_(torch.empty(conv.weight.shape), nonlinearity="relu"))
     return conv
 
 
@@ -134,6 +133,7 @@ class NASBench201Network(nn.Module):
         if not build.mixed and build.labels is not None:
             operations = {name: build.labels[name][0] for name in NAMES}
         self.shape, self.channels, self.size = shape, channels, cells
+        self.asked = [build.question(name, EDGE_OPERATIONS) for name in NAMES]
         self.stem = normalised(build, shape[0], channels, 3)
         self.cells, self.reductions = nn.ModuleList(), nn.ModuleList()
         widths = [channels * 2**stage for stage in range(STAGES)]
@@ -146,8 +146,6 @@ class NASBench201Network(nn.Module):
             self.reductions.extend(Reduction(build, width, 2 * width) for width in widths[:-1])
         self.known_features = widths[-1]
         self.last = build.norm(self.known_features)
-        if operations is not None:
-            self.known_flops = self.flops([*operations.values()])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last map, for inputs of shape ``(n, channels, height, width)``."""
@@ -158,18 +156,11 @@ class NASBench201Network(nn.Module):
             outputs = cell(outputs)
         return self.last(outputs).relu()
 
-    def flops(self, labels: Sequence[str]) -> int:
-        """Multiply-adds, for one input, where these operations are computed in each cell."""
+    @property
+    def known_flops(self) -> int:
+        """Multiply-adds for one input, under the gates of the current forward pass if there are any."""
+        labels = [label for edge in self.asked for label in edge.computed_labels()]
         return stages_cost(labels, shape=self.shape, channels=self.channels, cells=self.size, way=0).flops
-
-
-class NASBench201Supernet(BodySupernet):
-    """The network of all candidates, whose multiply-adds are known without computing it."""
-
-    def flops(self, mixture: Mixture) -> int:
-        """Forward multiply-adds that one input costs under ``mixture``."""
-        assert isinstance(self.body, NASBench201Network)
-        return self.body.flops([label for name, own in self.labels.items() for label in mixture[name].computed(own)])
 
 
 def stages_cost(labels: Sequence[str], *, shape: Shape, channels: int, cells: int, way: int) -> NetworkCost:

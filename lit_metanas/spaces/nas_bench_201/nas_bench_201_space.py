@@ -20,7 +20,6 @@ from lit_metanas.spaces.nas_bench_201.nas_bench_201_networks import (
     EDGES,
     NAMES,
     NASBench201Network,
-    NASBench201Supernet,
     stages_cost,
 )
 from lit_metanas.spaces.space import SearchSpace
@@ -59,8 +58,6 @@ class NASBench201(SearchSpace):
         >>> network(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-
-    supernet_class = NASBench201Supernet
 
     def __init__(
         self,
