@@ -36,7 +36,8 @@ from comparison_data import Data, features
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
-from lit_metanas.automl.budget_plan import SHARES, part_of_search, rungs_of
+from lit_metanas.automl.budget_division import search_part
+from lit_metanas.automl.budget_plan import SHARES, rungs_of
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.reading.input_variants import InputVariants
 from lit_metanas.automl.reading.job import Job
@@ -182,9 +183,8 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     # On tables `auto` may begin with a network of next to no FLOPs: what 200 epochs of it take trains no other.
     search, longest = SHARES.search * given.flops, SHARES.longest
     if given.kind != "rows":
-        search = part_of_search(
-            given.flops, epoch=epoch, trial=setup.trial_flops, share=SHARES.search, longest=longest, single=epoch
-        )
+        alone = replace(setup, member_epochs=0)  # rivals have no ensembles
+        search = search_part(alone, given.flops, epoch=epoch, trial=setup.trial_flops, single=epoch)
     candidate = search / sum(rungs_of(search, setup.trial_flops))
     epochs = min(longest, max(1, round(candidate / setup.epoch)))
     recipe = lm.Recipe(epochs=epochs, batch_size=setup.recipe.batch_size)

@@ -44,6 +44,14 @@ def test_examples_of_a_large_weight_count_more():
     assert (shared.predict(X) == quick().fit(X[20:], Y[20:]).predict(X)).all()
 
 
+def test_numbers_of_texts():
+    values = DRAW.uniform(0, 10, 60)
+    texts = [" ".join(["very"] * int(value) + ["good"]) for value in values]
+    space = lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(16,), dropouts=(0.0,))
+    regressor = quick(space=space, flops=1e8, recipe=lm.Recipe(epochs=60)).fit(texts, values)
+    assert regressor.score(texts, values) > 0.6
+
+
 def test_intervals_several_numbers_pickles_and_exports(tmp_path):
     regressor = lm.AutoRegressor(space=SMALL, flops=(1e6, 5e5)).fit(X, Y)
     ends = regressor.predict_interval(X)

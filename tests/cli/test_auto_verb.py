@@ -118,6 +118,22 @@ def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(
     assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
 
 
+def test_groups_are_kept_whole_and_are_another_search(rows: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["auto", rows, "--flops", "[2e7,2e7]"]
+    assert main([*words, "--group", "day"]) == 0
+    assert ", in whole groups." in capsys.readouterr().err
+    assert main(words) == 2
+    assert "'model' holds the result of other data" in capsys.readouterr().err
+
+
+def test_a_front_is_made_of_what_is_named(rows: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["auto", rows, "--pareto", "flops", "--flops", "[2e7,2e7]"]) == 0
+    told = capsys.readouterr().out
+    (first,) = [path.name for path in Path("model", "front").iterdir() if path.name.startswith("1-")]
+    assert first.endswith("-flops")
+    assert first in told
+
+
 def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
     images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

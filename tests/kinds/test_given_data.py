@@ -326,6 +326,8 @@ def test_a_column_of_groups_is_neither_text_nor_label_nor_number(tmp_path: Path)
         assert [len(part) for part in (task.train, task.val or (), task.test)] == [24, 8, 8]
         if kind == "rows":
             assert task.preprocessing.names == ("height",)
+        with pytest.raises(ValueError, match="has no column 'groups': did you mean 'group'"):
+            read_given(table, group="groups")
 
 
 def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_series_are_learned_and_predicted_from_the_shell_and_by_the_script(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     as_folder(Path("waves"))
-    assert main(["auto", "waves", "--flops", "2.5e8", "--output", "out"]) == 0
+    assert main(["auto", "waves", "--flops", "6e8", "--output", "out"]) == 0
     told = capsys.readouterr()
     assert "auto: 'waves': 24 series of 2 classes, of 2 channels and up to 36 steps: 16 to learn from" in told.err
     assert "test accuracy: 100.0" in told.out

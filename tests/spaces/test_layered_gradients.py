@@ -131,6 +131,7 @@ def test_index_gates_lead_gradients_to_all_logits(double_supernet):
     for _ in range(4):
         places = {c.name: int(torch.randint(len(c.labels), (), generator=generator)) for c in space.choices}
         places["depth"] = 1
+        labels = {choice.name: choice.labels[places[choice.name]] for choice in space.choices}
 
         def value(weights, places=places):
             gates = {}
@@ -148,3 +149,4 @@ def test_index_gates_lead_gradients_to_all_logits(double_supernet):
                 moved = (one.detach() + step).requires_grad_()
                 ends.append(value({**ones, name: moved}).item())
             assert float(gradient) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-8), name
+            assert gradient != 0 or labels[name] == "none", name

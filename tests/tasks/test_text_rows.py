@@ -67,6 +67,7 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
     ("columns", "kind"),
     [
         ("always text label", "texts"),
+        ("all text label", "texts"),
         ("number text label", "texts"),
         ("id text name label", "texts"),
         ("id stars text label", "tables"),
@@ -81,7 +82,7 @@ def test_which_tables_have_both(columns: str, kind: str, tmp_path: Path) -> None
         text = f"this is the sentence {place} of many"
         row = {"always": 3, "number": place, "stars": place % 5 + 0.5 * (place % 2), "id": 10**9 + 7919 * place}
         row |= {"name": f"T{place}", "label": "ab"[place % 2], "source": text, "target": text[::-1]}
-        row |= {"text": text, "note": text}
+        row |= {"text": text, "note": text, "all": "all"}
         rows.append({name: row[name] for name in columns.split()})
     assert kind_of_path(Path(write(tmp_path / "table.csv", rows)), None).name == kind
 

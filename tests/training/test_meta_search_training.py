@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from meta_toys import SPACE, Losses, fit, make_data, make_model
 
-from lit_metanas.meta import TNAS, PrototypeLoss
+from lit_metanas.meta import TNAS, JointInnerLoop, PrototypeLinearHead, PrototypeLoss, Reptile
+from lit_metanas.relaxations import SampledChild, Softmax
 from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search import meta_search
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
@@ -17,6 +18,35 @@ from lit_metanas.training.meta_search.meta_search import default_weight_optimize
 
 def sgd(rate):
     return lambda parameters: torch.optim.SGD(parameters, lr=rate)
+
+
+METHODS = {
+    "sampled child": lambda: {
+        "meta_gradient": PrototypeLoss(),
+        "relaxation": SampledChild(),
+        "weight_optimizer": lambda parameters: torch.optim.Adam(parameters, lr=3e-2),
+    },
+    "reptile": lambda: {
+        "meta_gradient": Reptile(),
+        "relaxation": Softmax(),
+        "head": PrototypeLinearHead(),
+        "inner_loop": JointInnerLoop(steps=2, learning_rate=0.5),
+        "weight_optimizer": sgd(1.0),
+        "logit_optimizer": sgd(1.0),
+        "anneal": False,
+    },
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_loss_falls_and_logits_move(method):
+    model = make_model(batch_norm="support", **METHODS[method]())
+    before = model.logits.values.detach().clone()
+    _, losses = fit(model, make_data(tasks_per_step=3, steps_per_epoch=24, val_episodes=1))
+    assert sum(losses[-6:]) < 0.96 * sum(losses[:6])
+    moved = (model.logits.values.detach() - before).abs().split(model.logits.sizes)
+    assert all(float(row.max()) > 1e-4 for row in moved if len(row) > 1)
+    assert int(model.outer_steps) == model.trainer.global_step == 24
 
 
 def test_a_gradient_in_another_order_in_memory_steps_as_well():
