@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from time import perf_counter
@@ -71,8 +72,8 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     least_seconds = first_seconds + _around(setup, pace)
     wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
     search_seconds = max(wanted_seconds, least_seconds)
-    setup = setup.in_folds(search_flops(setup, pace, search_seconds, workers))
-    search = max(search_flops(setup, pace, search_seconds, workers), float(first))
+    setup, search = _in_folds(setup, pace, search_seconds, workers)
+    search = max(search, float(first))
     if left_seconds - search_seconds < last_seconds:
         # For a search and a training, with a margin.
         needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
@@ -139,6 +140,23 @@ def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 
 
     flops = most_that_fits(fits, workers * pace.flops * seconds)
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
+
+
+def _in_folds(setup: SearchSetup, pace: Pace, seconds: float, workers: int) -> tuple[SearchSetup, float]:
+    """The setup with the folds that seconds pay for, and the search's FLOPs, which alone decide the same folds."""
+    own, flops = setup, search_flops(setup, pace, seconds, workers)
+
+    def fits(less: float) -> bool:
+        return own.in_folds(less).folds <= own.folds
+
+    for folds in range(setup.in_folds(flops).folds, 0, -1):
+        own = replace(setup, folds=folds)
+        flops = search_flops(own, pace, seconds, workers)
+        if not fits(flops):  # the fewer folds, the more FLOPs are left besides building and scoring
+            flops = most_that_fits(fits, flops)
+        if own.in_folds(flops).folds == folds:
+            break
+    return own, flops
 
 
 def _around(setup: SearchSetup, pace: Pace) -> float:

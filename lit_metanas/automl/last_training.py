@@ -121,7 +121,7 @@ class _Member:
         self._network, self._budget = network, known.budget
         self._honest = member == 0 and (of > 1 or known.averaged is not None)
         part = variant.calibrating[1] if self._honest else variant.learned
-        found = network.found
+        found = network.of_fold(0).found
         if member:  # begins with fresh weights, or with meta-trained ones
             found = replace(found, weights=variants.weights)
         self._epoch, self._ended = known.setup.epoch_of(found.architecture, variant, part), 0
@@ -179,9 +179,9 @@ def as_scored(job: Job, one: Candidate) -> Trained | None:
     if one.network is not None and one.linear is not None:
         network, linear = as_scored(job, one.network), as_scored(job, one.linear)
         return network and linear and _averaged(network, linear, one)
-    variant, space, weights = one.variant, one.variant.limited.space, one.found.weights
-    child = chosen_child(variant.task, space, one.found, replace(one.recipe, inherit=True), job.options.seed)
-    if weights is job.variants.weights or not space.supernet_weights(child.network):
+    variant, space, found = one.variant, one.variant.limited.space, one.of_fold(0).found
+    child = chosen_child(variant.task, space, found, replace(one.recipe, inherit=True), job.options.seed)
+    if found.weights is job.variants.weights or not space.supernet_weights(child.network):
         return None
     child.recipe = one.recipe
     return Trained(one, child, Cost(), held_out=True)

@@ -18,7 +18,7 @@ from lit_metanas.automl.reading.input_variants import joined
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.search_setup import Known, SearchSetup
 from lit_metanas.estimators.estimator import FAILURES, Query
-from lit_metanas.estimators.folds import folds_of, judge_folds
+from lit_metanas.estimators.folds import folds_of, score_in_folds
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import forecast
@@ -197,7 +197,7 @@ def _promised(known: Known, network: Candidate) -> float:
     curve = [(one.trained, one.value) for one in own]
     if not curve:
         return network.value
-    return forecast(curve, curve[-1][0] + known.left)
+    return forecast(curve, curve[-1][0] + known.setup.folds * known.left)
 
 
 def mean_of(setup: SearchSetup, network: Candidate, linear: Candidate) -> list[Candidate]:
@@ -214,11 +214,11 @@ def mean_of(setup: SearchSetup, network: Candidate, linear: Candidate) -> list[C
     with suppress(*FAILURES):
         if both := joined(variant, linear.variant):
             mean = replace(network, variant=both, network=network, linear=linear)
-            networks = [scored_network(job, mean.of_fold(number)) for number in range(setup.folds)]
-            built = [one.to(both.task.train.inputs.device).eval() for one in networks if one is not None]
-            if len(built) == setup.folds:
-                value = judge_folds(built, folds_of(both.task, setup.folds), both.task.goal).value
-                return [replace(mean, value=value)]
+            # One that keeps no weights gives no network, and too few networks are a ValueError.
+            built = (scored_network(job, mean.of_fold(number)) for number in range(setup.folds))
+            networks = (one.to(both.task.train.inputs.device).eval() for one in built if one is not None)
+            value = score_in_folds(networks, folds_of(both.task, setup.folds), both.task.goal)
+            return [replace(mean, value=value)]
     return []
 
 

@@ -28,7 +28,7 @@ from lit_metanas.automl.reading.input_variants import InputVariant, without_prep
 from lit_metanas.automl.reading.job import Job
 from lit_metanas.comparisons.search_progress import ReportedBudget
 from lit_metanas.estimators.estimator import BestSoFar, Query
-from lit_metanas.estimators.folds import folds_of, most_folds, validation_part
+from lit_metanas.estimators.folds import folds_of, most_folds, targets_of, validation_part
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records import Cost, read_record_lines
@@ -93,7 +93,7 @@ class SearchSetup:
     @cached_property
     def chosen_by(self) -> Tensor:
         """The targets of the examples that each candidate is scored on, those of all folds."""
-        return torch.cat([fold.val.labels for fold in folds_of(self.job.task, self.folds)])
+        return targets_of(folds_of(self.job.task, self.folds))
 
     @property
     def examples(self) -> int:
@@ -103,11 +103,10 @@ class SearchSetup:
     def in_folds(self, search: float) -> SearchSetup:
         """The setup with as many folds as its few examples to choose by need, and a search of so many FLOPs pays for.
 
-        A front has one, and so have examples of groups, of which all are in one part, or a student's, of which some
-        have no label.
+        A front has one, and so have a student's examples, of which some have no label.
         """
         task, shares, one = self.job.task, self.shares, replace(self, folds=1)
-        if self.points > 1 or self.job.options.group is not None or self.job.variants.lesson is not None:
+        if self.points > 1 or self.job.variants.lesson is not None:
             return one
         most = min(shares.folds, most_folds(task), ceil(shares.choosing / len(self.chosen_by)))
         paid = (n for n in range(2, most + 1) if rungs_of(search, n * one.trial_flops)[0] >= shares.least_in_folds)
@@ -265,7 +264,7 @@ class Known:
     lost_cost: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
     trained_on_flops: int = 0  # of `lost_cost`, those by which `compare` trained the found network on
     sentence: str = ""  # how the comparison with linear models ended
-    trees: Judged | None = None  # how good boosted trees, a rival, are on the validation part
+    trees: Judged | None = None  # how good boosted trees, a rival, are on the validation examples
     stopped: bool = False  # by Ctrl-C, SIGTERM or a failure
     failure: str = ""  # of the last training
 

@@ -78,7 +78,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     searcher = searcher_of(setup, numbers)
     budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
-    most = max(made.shares.longest, int(made.search / sum(numbers) / setup.epoch))
+    most = max(made.shares.longest, int(made.search / sum(numbers) / (setup.folds * setup.epoch)))
     estimator = job.estimator(job.variants, setup.recipe, made.folds, made.precision).with_recipe({"epochs": most})
     return Known(setup, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
@@ -123,7 +123,7 @@ def run_search(known: Known, searcher: Halving) -> None:
 
 
 def score_trees(known: Known) -> None:
-    """Score boosted trees, a rival, on the validation part of rows, if they cost little."""
+    """Score boosted trees, a rival, on the validation examples of rows, if they cost little."""
     task, plan, begin = known.job.task, known.plan, perf_counter()
     if plan.folds * trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
         return

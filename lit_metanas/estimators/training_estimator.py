@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -15,8 +15,7 @@ from lit_metanas.estimators.folds import (
     Fold,
     as_weights_of_fold,
     folds_of,
-    judge_folds,
-    most_folds,
+    score_in_folds,
     validation_part,
     weights_of_fold,
 )
@@ -32,7 +31,7 @@ from lit_metanas.training.recipes import Recipe
 
 
 class TrainingEstimator(Estimator):
-    """Validation score of a child network that is trained on the task's train part.
+    """Validation score of a child network that is trained on the task's train part, or of several in folds.
 
     The fidelity is the share of the recipe's epochs, rounded down to whole ones. Less than one epoch is one over a part
     of the examples, of at least a batch. All architectures see the same batches of the same part. Architectures that
@@ -75,9 +74,6 @@ class TrainingEstimator(Estimator):
         precision: str = FLOAT32,
     ) -> None:
         check_precision("TrainingEstimator", precision)
-        most = most_folds(task)
-        if not 1 <= folds <= most:
-            raise ValueError(f"TrainingEstimator: folds is {folds}, and task '{task.id}' can have 1 to {most}.")
         self.task = task
         self._folds = folds_of(task, folds)
         self.space = space
@@ -127,15 +123,22 @@ class TrainingEstimator(Estimator):
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
-        weights = overlay(self._initial, start or {})
-        networks, trained, steps = list[nn.Module](), weights, 0
-        for number, fold in enumerate(self._folds):
-            child, spent = self._trained(architecture, fold, fidelity, weights_of_fold(number, weights))
-            networks.append(child.to(self.val.inputs.device).eval())
-            own = self.space.supernet_weights(child.network)
-            trained, steps = overlay(trained, as_weights_of_fold(number, own)), steps + spent.steps
-        value = judge_folds(networks, self._folds, self.task.goal).value
-        return Score(value, replace(self.cost(architecture, fidelity), steps=steps), trained)
+        kept, steps, device = dict[str, Tensor](), 0, self.val.inputs.device
+
+        def networks() -> Iterator[nn.Module]:
+            nonlocal kept, steps
+            for number, fold in enumerate(self._folds):
+                # Not from the weights of another fold, which has learned from these examples.
+                begun = weights_of_fold(number, start or {})
+                weights = overlay(self._initial, begun)
+                child, spent = self._trained(architecture, fold, fidelity, weights)
+                own = self.space.supernet_weights(child.network)
+                kept |= as_weights_of_fold(number, overlay(begun if number else weights, own))
+                steps += spent.steps
+                yield child.to(device).eval()
+
+        value = score_in_folds(networks(), self._folds, self.task.goal)
+        return Score(value, replace(self.cost(architecture, fidelity), steps=steps), kept)
 
     def _trained(
         self, architecture: Architecture, fold: Fold, fidelity: float, weights: dict[str, Tensor]

@@ -120,6 +120,7 @@ class LabelledExamples(ABC):
             preprocessing=preprocessing,
             test_names=tuple(names[place] if names else str(place) for place in self.test_places),
             objective=self._objective(train.labels),
+            grouped=self._groups is not None,
         )
         check_task(task)
         return task

@@ -141,6 +141,7 @@ class Task:
         objective: what is wanted of a network; None is to tell ``way`` classes apart.
         test_names: where the test examples came from, such as files or places in a table, one each; may be empty.
         raw: the examples of the three parts as ``preprocessing`` takes them; empty where they are not known.
+        grouped: whether examples that belong together, such as those of a patient, are in one part.
 
     Raises:
         ValueError: a name cannot be written in UTF-8, or ``way`` is not the number of the objective's outputs.
@@ -164,6 +165,7 @@ class Task:
     objective: Objective | None = None
     test_names: tuple[str, ...] = ()
     raw: tuple[Any, ...] = ()
+    grouped: bool = False
 
     def __post_init__(self) -> None:
         """Look at the names, which results are written under, and at the objective."""

@@ -195,7 +195,6 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
         (25, 5000, {}, 2),  # more folds would leave too few first networks
         (10, 5000, {}, 1),
         (100, 5000, {"pareto": "flops"}, 1),
-        (100, 5000, {"group": "patient"}, 1),
     ],
 )
 def test_a_search_has_as_many_folds_as_it_needs_and_pays_for(

@@ -7,7 +7,7 @@ import torch
 from sharing_toys import make_task
 
 import lit_metanas as lm
-from lit_metanas.estimators.folds import Fold, folds_of, most_folds
+from lit_metanas.estimators.folds import Fold, folds_of, most_folds, targets_of, weights_of_fold
 from lit_metanas.tasks.task import Portion, Split, Task
 
 SPACE = lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0.2,), depths=(2,), widths=(4,))
@@ -79,6 +79,35 @@ def test_a_score_is_that_of_a_loop_over_the_folds_and_goes_on_from_their_own_wei
     assert any(name.startswith("fold 2: ") for name in score.weights)
 
 
+def test_a_changed_network_begins_with_the_weights_of_its_own_fold_and_new_ones(task: Task) -> None:
+    space = lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0.0,), depths=(1, 2), widths=(4, 8))
+    small, large = (
+        space.canonical({choice.name: choice.labels[place * (len(choice.labels) - 1)] for choice in space.choices})
+        for place in (0, 1)
+    )
+    estimator = lm.estimators.TrainingEstimator(task, space, 1, RECIPE, folds=FOLDS)
+    found = estimator(large, fidelity=0.5, start=estimator(small, fidelity=0.5).weights)
+    plain = [lm.estimators.TrainingEstimator(own_task(task, fold), space, 1, RECIPE) for fold in folds_of(task, FOLDS)]
+    own = [one(large, fidelity=0.5, start=one(small, fidelity=0.5).weights) for one in plain]
+    assert found.value == pytest.approx(sum(one.value for one in own) / FOLDS)
+    for number, one in enumerate(own):
+        kept = weights_of_fold(number, found.weights)
+        assert kept.keys() <= one.weights.keys()
+        assert all(torch.equal(tensor, one.weights[name]) for name, tensor in kept.items())
+
+
+def test_targets_of_other_lengths_are_chosen_by_together() -> None:
+    def part(number: int, steps: int) -> Split:
+        tokens = torch.randint(1, 5, (number, 6), generator=torch.Generator().manual_seed(steps))
+        return Split(tokens, torch.randint(1, 5, (number, steps), generator=torch.Generator().manual_seed(steps)))
+
+    goal = lm.objectives.Transcription(5)
+    task = Task("words", goal.outputs, part(20, 4), part(6, 3), part(6, 3), vocabulary=6, objective=goal)
+    assert targets_of(folds_of(task, 3)).shape == (6 + 2 * 7, 4)
+    with pytest.raises(ValueError, match="can have 1 to 1 folds"):
+        folds_of(replace(task, grouped=True), 2)
+
+
 def test_less_than_an_epoch_is_over_a_part_of_each_fold(task: Task) -> None:
     estimator = lm.estimators.TrainingEstimator(task, SPACE, 1, RECIPE, folds=FOLDS)
     assert estimator.cost(ONE, 0.01).images == FOLDS * RECIPE.batch_size
@@ -87,7 +116,7 @@ def test_less_than_an_epoch_is_over_a_part_of_each_fold(task: Task) -> None:
 
 @pytest.mark.parametrize("folds", [0, 9])
 def test_a_number_of_folds_that_a_task_cannot_have_is_refused(task: Task, folds: int) -> None:
-    with pytest.raises(ValueError, match=f"folds is {folds}, and task 'patterns' can have 1 to 4"):
+    with pytest.raises(ValueError, match=f"Task 'patterns' can have 1 to 4 folds, not {folds}"):
         lm.estimators.TrainingEstimator(task, SPACE, 0, folds=folds)
 
 

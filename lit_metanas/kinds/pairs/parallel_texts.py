@@ -115,6 +115,7 @@ def translation_task(
         vocabulary=vocabulary_of(source.shape),
         preprocessing=source,
         objective=objective,
+        grouped=True,  # pairs with the same source are in one part
     )
 
 

@@ -154,6 +154,7 @@ class SquadTask(SingleTask):
             vocabulary=vocabulary_of(self.preprocessing.shape),
             preprocessing=self.preprocessing,
             objective=self.objective,
+            grouped=True,  # all questions of a passage are in one part
         )
 
 

@@ -90,6 +90,7 @@ class TranscriptTask(HasFeatures, SingleTask):
         self.table = Path(table)
         self.test_root = test_root
         listing = listed_sounds(Path(root), table, label=label, group=group)
+        self._grouped = listing.groups is not None
         said, files = _words(listing), [*listing.files]
         self.classes = tuple(sorted({word for _, words in said for word in words}))
         if test_root is None:
@@ -126,6 +127,7 @@ class TranscriptTask(HasFeatures, SingleTask):
             classes=self.classes,
             preprocessing=self.features,
             objective=objective,
+            grouped=self._grouped,
         )
         check_task(task)
         return task

@@ -78,8 +78,7 @@ class SolvedModels:
         """See ``SearchSpace``."""
         network = self.network(architecture, shape, way)
         if weights:
-            own = network.state_dict().keys()  # a search in folds has further weights
-            network.load_state_dict({name: tensor for name, tensor in weights.items() if name in own})
+            network.load_state_dict(weights)
         return network
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
