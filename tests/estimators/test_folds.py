@@ -93,7 +93,8 @@ def test_a_changed_network_begins_with_the_weights_of_its_own_fold_and_new_ones(
     for number, one in enumerate(own):
         kept = weights_of_fold(number, found.weights)
         assert kept.keys() <= one.weights.keys()
-        assert all(torch.equal(tensor, one.weights[name]) for name, tensor in kept.items())
+        for name, tensor in kept.items():  # of folds after the first one without the channels that none has trained
+            assert torch.equal(tensor, one.weights[name][tuple(map(slice, tensor.shape))])
 
 
 def test_targets_of_other_lengths_are_chosen_by_together() -> None:
