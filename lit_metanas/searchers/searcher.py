@@ -13,12 +13,13 @@ import torch
 from lit_metanas.inputs import Preprocessing, Shape
 from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
+from lit_metanas.objectives import Classification
 from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord, Trial
 from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
 from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.supernet import embed_and_record
-from lit_metanas.tasks.task import Task, require_classes
+from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_weights import MetaCheckpoint
 
 
@@ -163,7 +164,7 @@ class MetaSearchedArchitecture(Searcher):
         chosen = _outcome_without_score(architecture, task, budget)
         if not self.inherit:
             return chosen
-        require_classes(task, type(self).__name__)
+        _require_classes(task, type(self).__name__)
         restricted, inputs = space.restricted(architecture), task.train.inputs
         with torch.random.fork_rng(devices=[]):
             parameters = checkpoint.for_task(restricted, task)
@@ -173,3 +174,12 @@ class MetaSearchedArchitecture(Searcher):
         head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         return replace(chosen, weights={**weights, **statistics, **classifier})
+
+
+def _require_classes(task: Task, user: str) -> None:
+    """Refuse a task without classes, for a user that can only tell classes apart."""
+    if not isinstance(task.goal, Classification):
+        raise ValueError(
+            f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "
+            "trains networks one by one, such as SuccessiveHalving."
+        )

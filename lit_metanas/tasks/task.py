@@ -254,15 +254,6 @@ class Episode(Task):
         return len(self.train) // self.way
 
 
-def require_classes(task: Task, user: str) -> None:
-    """Refuse a task without classes, for a user that can only tell classes apart."""
-    if not isinstance(task.goal, Classification):
-        raise ValueError(
-            f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "
-            "trains networks one by one, such as SuccessiveHalving."
-        )
-
-
 def warn_of_data(message: str) -> None:
     """Warn of examples that are not as they should be, on one process only."""
     from lightning.pytorch.utilities import rank_zero_warn  # a second, which data without warnings do without
