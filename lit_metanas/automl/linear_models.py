@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import accumulate, islice
 from time import perf_counter
 
+from torch import nn
+
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, best_of
@@ -214,12 +216,18 @@ def mean_of(setup: SearchSetup, network: Candidate, linear: Candidate) -> list[C
     with suppress(*FAILURES):
         if both := joined(variant, linear.variant):
             mean = replace(network, variant=both, network=network, linear=linear)
-            # One that keeps no weights gives no network, and too few networks are a ValueError.
-            built = (scored_network(job, mean.of_fold(number)) for number in range(setup.folds))
-            networks = (one.to(both.task.train.inputs.device).eval() for one in built if one is not None)
+            networks = (_network_of_fold(job, mean, number) for number in range(setup.folds))
             value = score_in_folds(networks, folds_of(both.task, setup.folds), both.task.goal)
             return [replace(mean, value=value)]
     return []
+
+
+def _network_of_fold(job: Job, one: Candidate, number: int) -> nn.Module:
+    """A candidate's network as a fold has scored it; ValueError if its weights were not kept."""
+    network = scored_network(job, one.of_fold(number))
+    if network is None:
+        raise ValueError(f"fold {number} keeps no weights")
+    return network.to(one.variant.task.train.inputs.device).eval()
 
 
 def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:

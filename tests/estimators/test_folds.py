@@ -109,6 +109,13 @@ def test_targets_of_other_lengths_are_chosen_by_together() -> None:
         folds_of(replace(task, grouped=True), 2)
 
 
+def test_examples_with_groups_have_one_fold() -> None:
+    images, labels = torch.rand(40, 8, 8), torch.arange(40) % 2
+    assert most_folds(lm.task_from_arrays(images, labels)) > 1
+    grouped = lm.task_from_arrays(images, labels, group=[f"patient {place // 4}" for place in range(40)])
+    assert (grouped.grouped, most_folds(grouped)) == (True, 1)
+
+
 def test_less_than_an_epoch_is_over_a_part_of_each_fold(task: Task) -> None:
     estimator = lm.estimators.TrainingEstimator(task, SPACE, 1, RECIPE, folds=FOLDS)
     assert estimator.cost(ONE, 0.01).images == FOLDS * RECIPE.batch_size
