@@ -14,7 +14,7 @@ READS = lm.SequenceSpace(
     operations=("gru", "conv_3"), activations=("Identity",), dropouts=(0.0, 0.2), skips=("residual",), depths=(1, 2),
     widths=(16,), readouts=("each",),
 )  # fmt: skip
-WRITES = lm.EncoderDecoderSpace(READS, decoder_depths=(1, 2), crosses=(1, 2), target_steps=5)
+WRITES = lm.EncoderDecoderSpace(READS, decoder_depths=(1, 2), target_steps=5)
 RATES = {"weights": 0.05}
 
 

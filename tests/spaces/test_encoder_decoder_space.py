@@ -7,14 +7,14 @@ from functools import partial
 
 import pytest
 import torch
-from space_toys import SHAPES, TOKENS, labels, one_reader, only
+from space_toys import SHAPES, TOKENS, one_reader, only
 from torch import Tensor, nn
 
 import lit_metanas as lm
 from lit_metanas.inputs.batches import blank_inputs, random_inputs
 from lit_metanas.objectives.objective import NEVER
 from lit_metanas.spaces.encoder_decoder.decoder import CAUSAL
-from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderChild, LayerMix
+from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import EncoderDecoderChild
 from lit_metanas.testing import check_space
 
 DECODERS = pytest.mark.parametrize("decoder", CAUSAL)
@@ -25,8 +25,8 @@ small_encoder = partial(one_reader, operations=("gru",), readouts=("each",))
 def one(*, encoder=None, **options):
     """A space of one network, unless options say otherwise."""
     return lm.EncoderDecoderSpace(encoder or small_encoder(), **{
-        "decoders": ("gru",), "decoder_depths": (2,), "decoder_dropouts": (0.0,), "crosses": (1,), "tied": ("no",),
-        "heads": 2, "target_steps": STEPS, **options,
+        "decoders": ("gru",), "decoder_depths": (2,), "decoder_dropouts": (0.0,), "heads": 2,
+        "target_steps": STEPS, **options,
     })  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def examples(shape, number=12, seed=0) -> Tensor:
         lm.EncoderDecoderSpace(small_encoder(depths=(1, 2, 3), operations=("conv_3", "attention_2")), target_steps=5),
         one(
             encoder=small_encoder(widths=(4, 8), depths=(1, 2), operations=("gru", "conv_5"), stride=2),
-            decoders=tuple(CAUSAL), crosses=(1, 2), tied=("yes", "no"), decoder_depths=(1, 2),
+            decoders=tuple(CAUSAL), decoder_depths=(1, 2),
         ),
     ],
     ids=["open", "two widths"],
@@ -67,11 +67,10 @@ def test_it_passes_the_test_kit(shape, space):
 
 @DECODERS
 @SHAPES
-@pytest.mark.parametrize("tied", ["yes", "no"])
-def test_what_is_written_is_what_a_plain_loop_writes(decoder, shape, tied):
+def test_what_is_written_is_what_a_plain_loop_writes(decoder, shape):
     inputs, ends = examples(shape, 5), set()
     for seed in range(4):
-        child = child_of(one(decoders=(decoder,), tied=(tied,)), shape, seed)
+        child = child_of(one(decoders=(decoder,)), shape, seed)
         with torch.no_grad():
             scores = child(inputs)
             written = lm.Translation(target()).predictions(scores)
@@ -81,7 +80,7 @@ def test_what_is_written_is_what_a_plain_loop_writes(decoder, shape, tied):
         behind = scores[[len(text) < STEPS - 1 for text in written]][:, -1]
         assert torch.equal(behind[:, 0], torch.zeros(len(behind), dtype=torch.float64))
         assert bool((behind[:, 1:] == NEVER).all())
-    assert len(ends) > (2 if tied == "no" else 1)  # tied vectors make drawn networks repeat themselves
+    assert len(ends) > 1  # the classifier's vectors make drawn networks repeat themselves
 
 
 def written_by_a_loop(child, inputs: Tensor, scores: Tensor) -> list[int]:
@@ -99,35 +98,6 @@ def written_by_a_loop(child, inputs: Tensor, scores: Tensor) -> list[int]:
 
 def target() -> lm.kinds.Words:
     return lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e"])
-
-
-def test_all_layers_that_there_are_are_attended_to():
-    space = lm.EncoderDecoderSpace(small_encoder(depths=(1, 2)), crosses=(1, 2, 3), target_steps=STEPS)
-    labels = {choice.name: choice.labels[-1] for choice in space.choices}
-    assert {cross: space.canonical({**labels, "cross": cross})["cross"] for cross in "123"} == {
-        "1": "1", "2": "2", "3": "2",
-    }  # fmt: skip
-    assert space.canonical({**labels, "depth": "1"})["cross"] == "1"
-    only_three = space.restricted({"cross": "3"})
-    assert only_three.canonical({**labels, "depth": "1"})["cross"] == "3"
-    outputs = [torch.full((1, 2, 3), value) for value in (1.0, 5.0)]
-    mix = LayerMix(3)
-    assert torch.equal(mix(outputs), torch.full((1, 2, 3), 3.0))
-    mix.logits.data[0] = torch.tensor([0.0, 3.0, 9.0]).log()
-    assert torch.allclose(mix(outputs), torch.full((1, 2, 3), 5.0))
-
-
-def test_a_child_tells_the_vectors_of_tokens_that_it_learned():
-    space = one(tied=("yes", "no"))
-    free = space.child({**labels(space), "tied": "no"}, TOKENS, WAY).eval()
-    learned = space.supernet_weights(free)
-    again = space.child({**labels(space), "tied": "no"}, TOKENS, WAY, learned).eval()
-    tied = space.child({**labels(space), "tied": "yes"}, TOKENS, WAY, learned).eval()
-    inputs = examples(TOKENS)
-    assert torch.equal(again(inputs), free(inputs))
-    assert torch.equal(tied.head.weight, free.head.weight)
-    other = space.child({**labels(space), "tied": "no"}, TOKENS, WAY + 1, learned)
-    assert other.embedding.weight.shape == (WAY + 1, 8)
 
 
 def test_a_supernet_of_several_widths_refuses_to_compute():

@@ -144,15 +144,12 @@ def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
             fixed=fixed, **options,
         ), shape  # fmt: skip
     encoder = SequenceSpace(operations=("conv_3",), depths=(2,), widths=(8,), dropouts=(0.0,), readouts=("each",))
-    for decoder, shape, tied in (
-        ("gru", TokenShape(13, 11), "yes"), ("attention", SeriesShape(3, 11), "no"), ("conv", TokenShape(13, 11), "no"),
-    ):  # fmt: skip
-        yield (
-            EncoderDecoderSpace(
-                encoder, decoders=(decoder,), decoder_depths=(1,), tied=(tied,), crosses=(2,), heads=2, target_steps=5
-            ),
-            shape,
-        )
+    for decoder, shape in (
+        ("gru", TokenShape(13, 11)),
+        ("attention", SeriesShape(3, 11)),
+        ("conv", TokenShape(13, 11)),
+    ):
+        yield EncoderDecoderSpace(encoder, decoders=(decoder,), decoder_depths=(1,), heads=2, target_steps=5), shape
     for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
         yield SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
     yield MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)

@@ -11,7 +11,7 @@ GRU = lm.SequenceSpace(
     widths=(24,), readouts=("each",),
 )  # fmt: skip
 SPACE = lm.EncoderDecoderSpace(
-    GRU, decoders=("gru", "attention"), decoder_depths=(1,), decoder_dropouts=(0.0,), crosses=(1,), target_steps=5
+    GRU, decoders=("gru", "attention"), decoder_depths=(1,), decoder_dropouts=(0.0,), target_steps=5
 )
 RECIPE = lm.Recipe(epochs=10, batch_size=25)
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from lit_metanas.inputs.shapes import SeriesShape, Shape, TokenShape
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.spaces.architecture import (
-    Architecture,
     check_dropouts,
     check_given,
     check_known,
@@ -27,15 +26,13 @@ from lit_metanas.spaces.encoder_decoder.encoder_decoder_network import (
 from lit_metanas.spaces.sequence.sequence_space import SequenceSpace, refuse_widths
 from lit_metanas.spaces.space import SearchSpace
 
-TIED = ("yes", "no")
-
 
 class EncoderDecoderSpace(SearchSpace):
     """Networks that read a series or tokens and write a text: the layers of a sequence space, and a decoder.
 
     The decoder writes token by token, from 0, the begin, to 0, the end. Each of its layers is an operation on the steps
     before, attention to what is read, and two maps; each has its input normalised, and is added to it. It attends to
-    one of the encoder's last layers, or to an average of several with learned weights.
+    the encoder's last layer. Tokens have the same vectors as the decoder's inputs and as its outputs.
 
     Networks are trained on each token given those before it, and write that of the largest score. So does a supernet,
     where the encoder has one width; else search by a method that trains one network after the other.
@@ -47,8 +44,6 @@ class EncoderDecoderSpace(SearchSpace):
             2017).
         decoder_depths: numbers of the decoder's layers.
         decoder_dropouts: probabilities that a channel is dropped in the decoder.
-        crosses: how many of the encoder's last layers are attended to; more than it has are all.
-        tied: whether tokens have the same vectors as the decoder's inputs and as its outputs: ``yes``, ``no``.
         heads: of the decoder's attention; divides the encoder's widths.
         target_steps: tokens that are written at most.
         fixed: labels that single choices are restricted to, for instance ``{decoder: [gru]}``.
@@ -79,8 +74,6 @@ class EncoderDecoderSpace(SearchSpace):
         decoders: Sequence[str] = ("gru", "attention", "conv"),
         decoder_depths: Sequence[int] = (1, 2, 3),
         decoder_dropouts: Sequence[float] = (0.0, 0.1, 0.3),
-        crosses: Sequence[int] = (1, 2, 3),
-        tied: Sequence[str] = TIED,
         heads: int = 4,
         target_steps: int = 32,
         fixed: Mapping[str, Sequence[str]] | None = None,
@@ -90,14 +83,11 @@ class EncoderDecoderSpace(SearchSpace):
         self.questions = {
             "decoder": check_known(self.name, "decoders", decoders, tuple(CAUSAL)),
             "decoder_depth": tuple(map(str, sorted(decoder_depths))),
-            "cross": tuple(map(str, sorted(crosses))),
-            "tied": check_known(self.name, "tied", tied, TIED),
             "dropout": tuple(map(str, decoder_dropouts)),
         }
-        numbers = {"decoder_depths": decoder_depths, "crosses": crosses, "decoder_dropouts": decoder_dropouts}
-        check_given(self.name, numbers)
-        least = {"the least decoder depth": min(decoder_depths), "the least of 'crosses'": min(crosses)}
-        check_positive(self.name, {**least, "heads": heads, "target_steps": target_steps})
+        check_given(self.name, {"decoder_depths": decoder_depths, "decoder_dropouts": decoder_dropouts})
+        least = {"the least decoder depth": min(decoder_depths), "heads": heads, "target_steps": target_steps}
+        check_positive(self.name, least)
         check_dropouts(self.name, decoder_dropouts)
         self._check_encoder()
         own = labels_of(self.choices)
@@ -114,14 +104,6 @@ class EncoderDecoderSpace(SearchSpace):
                 f"{self.target_steps}: give target_steps={wanted}, or texts fewer 'steps'."
             )
 
-    def canonical(self, labels: Mapping[str, str]) -> Architecture:
-        """Drop inactive choices; of numbers of layers to attend to that an encoder does not have, take the least."""
-        found = super().canonical(labels)
-        depth = int(found["depth"])
-        crosses = map(int, labels_of(self.choices)["cross"])
-        least = min(cross for cross in crosses if min(cross, depth) == min(int(found["cross"]), depth))
-        return Architecture({**found, "cross": str(least)})
-
     def _refusal(self) -> str:
         return refuse_widths(self.name, labels_of(self.choices)["width"])
 
@@ -135,13 +117,6 @@ class EncoderDecoderSpace(SearchSpace):
     def training_scores(self, child: nn.Module, inputs: Tensor, targets: Tensor) -> list[Tensor]:
         """Scores of each token of the targets, and of the end, given all that stand before it."""
         return [child(inputs, targets)]
-
-    def output_weights(self, features: int, way: int) -> dict[str, Tensor]:
-        """See ``SearchSpace``; the vectors of tokens, too, where a network may have others than its classifier's."""
-        weights = super().output_weights(features, way)
-        if "no" in labels_of(self.choices)["tied"]:
-            weights["embedding.weight"] = nn.Embedding(way, features).weight.detach()
-        return weights
 
     def _check_encoder(self) -> None:
         encoder = self.encoder.layout

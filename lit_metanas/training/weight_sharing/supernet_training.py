@@ -126,10 +126,6 @@ class SupernetTraining(LightningModule):
             if self.supernet.refusal:
                 raise ValueError(self.supernet.refusal)
             self.head = nn.Linear(self.supernet.features, task.way)
-            vectors = space.output_weights(self.supernet.features, task.way).get("embedding.weight")
-        self.embedding: nn.Embedding | None = None
-        if vectors is not None:
-            self.embedding = nn.Embedding.from_pretrained(vectors, freeze=False)
         # Faster on a CPU, up to 1.6 times for cells.
         self.to(memory_format=torch.channels_last)
         self.record = SearchRecord(task.id)
@@ -143,11 +139,8 @@ class SupernetTraining(LightningModule):
 
     @property
     def outputs(self) -> dict[str, Tensor]:
-        """The classifier's weight and bias, and the embedding of the tokens if texts are written."""
-        found: dict[str, Tensor] = {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
-        if self.embedding is not None:
-            found["embedding.weight"] = self.embedding.weight
-        return found
+        """The classifier's weight and bias."""
+        return {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
 
     @property
     def progress(self) -> float:

@@ -25,7 +25,6 @@ WRITERS = lm.EncoderDecoderSpace(
     decoders=("attention", "conv"),
     decoder_depths=(1,),
     decoder_dropouts=(0.0,),
-    crosses=(1,),
     target_steps=STEPS + 1,
 )
 IMAGES = lm.LayeredSpace(
