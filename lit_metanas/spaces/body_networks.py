@@ -267,6 +267,16 @@ class BodyChild(ChildNetwork):
         return tensors
 
 
+class UnsharedChild(BodyChild):
+    """A child that takes what another one has; all multiply-adds of its body are in convolutions."""
+
+    _count = staticmethod(convolved_flops)
+
+    def inherit(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy what another child has under the same names, the leading part that both have; the rest stays."""
+        self._copy_common(weights)
+
+
 def _fixed_norms(body: nn.Module) -> set[nn.Module]:
     body.train()
     return {layer for layer in body.modules() if isinstance(layer, nn.BatchNorm2d) and not layer.training}

@@ -254,8 +254,8 @@ class SearchSpace(ChoiceSpace):
 
     def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
         """Parameters and multiply-adds of the child network."""
-        # Shapes of two kinds are equal where their numbers are.
-        key = (self.canonical(architecture), tuple(plain_shape(shape)), way)
+        # Shapes of two kinds are equal where their numbers are. Isomorphic networks may cost different amounts.
+        key = (Architecture(architecture), tuple(plain_shape(shape)), way)
         if key not in self._costs:
             with torch.random.fork_rng(devices=[]):
                 self._costs[key] = self._counted(architecture, shape, way)

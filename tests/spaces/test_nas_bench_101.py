@@ -10,13 +10,11 @@ from space_toys import check_export, images
 from lit_metanas.spaces import Architecture, NASBench101
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     CellGraph,
-    canonical,
     edge_bit,
     isomorphs,
     module_hash,
     prune,
     split_channels,
-    unique_cells,
 )
 
 
@@ -110,33 +108,21 @@ def test_isomorphism_by_brute_force():
     found = 0
     for vertices in range(2, 6):
         cells = set(plain_cells(vertices))
-        hashes, representatives = set(), []
+        hashes = set()
         while cells:
             one = next(iter(cells))
             class_ = set(orbit(*one)) & cells  # what is left has edges to later vertices only
             cells -= class_
             members = {cell_of(*member) for member in class_}
-            (representative,) = {canonical(member) for member in members}
+            (representative,) = {isomorphs(member)[0] for member in members}
             (hash_,) = {module_hash(member) for member in members}
             assert representative == min(members)
-            assert set(isomorphs(representative)) == members
+            assert isomorphs(representative) == tuple(sorted(members))
             assert hash_ not in hashes
             assert prune(representative) == representative
             hashes.add(hash_)
-            representatives.append(representative)
-        listed = [cell for cell in unique_cells(5) if cell.vertices == vertices]
-        assert listed == sorted(representatives)
-        found += len(listed)
+        found += len(hashes)
     assert found == 2532
-
-
-@pytest.mark.slow
-def test_the_benchmark_has_423624_cells():
-    counts = dict.fromkeys(range(2, 8), 0)
-    for cell in unique_cells():
-        counts[cell.vertices] += 1
-    assert counts[2] + counts[3] + counts[4] + counts[5] == 2532
-    assert sum(counts.values()) == 423_624
 
 
 def test_listed_architectures_are_canonical():

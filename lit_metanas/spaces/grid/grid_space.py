@@ -20,7 +20,7 @@ from lit_metanas.spaces.architecture import (
     labels_of,
     restrict,
 )
-from lit_metanas.spaces.body_networks import BodyChild, convolved_flops
+from lit_metanas.spaces.body_networks import UnsharedChild
 from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.grid.grid_blocks import (
     BLOCKS,
@@ -176,16 +176,6 @@ class StagedNetwork(nn.Module):
         return build.depth(f"stage{place}.depth", blocks, depths)
 
 
-class StagedChild(BodyChild):
-    """The child, which keeps its own weights where others have none to inherit."""
-
-    _count = staticmethod(convolved_flops)
-
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy what a supernet or another child has under the same names, the leading part that both have."""
-        self._copy_common(weights)
-
-
 class GridSpace(SearchSpace):
     """Networks in stages for images, and for spectrograms as images: what a good engineer would try.
 
@@ -238,7 +228,7 @@ class GridSpace(SearchSpace):
     """
 
     shapes = (ImageShape, SeriesShape)
-    child_class = StagedChild
+    child_class = UnsharedChild
 
     def __init__(
         self,

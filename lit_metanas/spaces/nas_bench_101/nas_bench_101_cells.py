@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import md5
-from itertools import permutations, product
+from itertools import permutations
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import Shape, image_shape
-from lit_metanas.spaces.body_networks import BodyChild
+from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.mixture import sum_of
-from lit_metanas.spaces.supernet import NetworkCost
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -77,16 +74,22 @@ def prune(cell: CellGraph) -> CellGraph | None:
     return CellGraph(edges, tuple(cell.operations[vertex - 1] for vertex in kept[1:-1]))
 
 
-def canonical(cell: CellGraph) -> CellGraph:
-    """Of all isomorphic pruned cells the least by edges, then operations: the one that the benchmark trained."""
-    edges, orders = _least(cell.edges, cell.vertices)
-    return CellGraph(edges, min(_reorder(cell.operations, order) for order in orders))
+@lru_cache(maxsize=1 << 16)
+def isomorphs(cell: CellGraph) -> tuple[CellGraph, ...]:
+    """All orders of the vertices of a pruned cell in which edges lead to later vertices.
 
-
-def isomorphs(cell: CellGraph) -> list[CellGraph]:
-    """All orders of the vertices of a pruned cell in which edges lead to later vertices, the canonical one first."""
-    orders = _orders(cell.edges, cell.vertices)
-    return sorted({CellGraph(edges, _reorder(cell.operations, order)) for edges, order in orders})
+    The first is the least by edges, then operations: the one that the benchmark trained.
+    """
+    last = cell.vertices - 1
+    joined = [edge for edge in all_edges(cell.vertices) if cell.joins(*edge)]
+    found = set()
+    for order in permutations(range(1, last)):
+        place = {0: 0, last: last, **{old: new for new, old in enumerate(order, start=1)}}
+        moved = [(place[source], place[target]) for source, target in joined]
+        if all(source < target for source, target in moved):
+            edges = sum(edge_bit(*edge) for edge in moved)
+            found.add(CellGraph(edges, tuple(cell.operations[old - 1] for old in order)))
+    return tuple(sorted(found))
 
 
 def module_hash(cell: CellGraph) -> str:
@@ -119,61 +122,6 @@ def split_channels(cell: CellGraph, channels: int) -> tuple[int, ...]:
         if vertex not in joined:
             widths[vertex] = max(widths[target] for target in range(vertex + 1, last) if cell.joins(vertex, target))
     return tuple(widths[1:last])
-
-
-def unique_cells(vertices: int = MAX_VERTICES) -> Iterator[CellGraph]:
-    """Every canonical pruned cell of at most so many vertices and nine edges, in the published order."""
-    for size in range(2, vertices + 1):
-        for edges in _graphs(size):
-            least, orders = _least(edges, size)
-            if least != edges:
-                continue
-            for operations in product(range(len(VERTEX_OPERATIONS)), repeat=size - 2):
-                if len(orders) == 1 or operations == min(_reorder(operations, order) for order in orders):
-                    yield CellGraph(edges, operations)
-
-
-def _graphs(vertices: int) -> list[int]:
-    # The edges of all graphs without anything to prune, with at most nine edges.
-    graphs = np.arange(1 << vertices * (vertices - 1) // 2, dtype=np.int64)
-    graphs = graphs[np.bitwise_count(graphs) <= MAX_EDGES]
-    for vertex in range(vertices):
-        into = sum(edge_bit(source, vertex) for source in range(vertex))
-        out = sum(edge_bit(vertex, target) for target in range(vertex + 1, vertices))
-        for side in filter(None, (into, out)):
-            graphs = graphs[(graphs & side) != 0]
-    return [int(edges) for edges in graphs]
-
-
-@lru_cache(maxsize=1 << 16)
-def _least(edges: int, vertices: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    # The least form of a graph, and the orders of its middle vertices that lead to it.
-    found = list(_orders(edges, vertices))
-    least = min(form for form, _ in found)
-    return least, tuple(order for form, order in found if form == least)
-
-
-def _orders(edges: int, vertices: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    # What a graph becomes under each order of its middle vertices in which edges lead to later vertices.
-    bits = [bit for bit in range(edges.bit_length()) if edges >> bit & 1]
-    for order, moved in _moves(vertices):
-        if all(moved[bit] for bit in bits):
-            yield sum(moved[bit] for bit in bits), order
-
-
-@cache  # at most 5! orders of 21 edges
-def _moves(vertices: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    # For each order of the middle vertices the bit that each edge moves to; 0 where it would lead backwards.
-    moves = []
-    for order in permutations(range(vertices - 2)):
-        place = {0: 0, vertices - 1: vertices - 1, **{old + 1: new + 1 for new, old in enumerate(order)}}
-        ends = [(place[source], place[target]) for source, target in all_edges(vertices)]
-        moves.append((order, tuple(edge_bit(*end) * (end[0] < end[1]) for end in ends)))
-    return tuple(moves)
-
-
-def _reorder(operations: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
-    return tuple(operations[old] for old in order)
 
 
 def _md5(text: str) -> str:
@@ -252,12 +200,11 @@ class NASBench101Network(nn.Module):
         self.stem = _normalised(shape[0], channels, 3)
         self.size = cells
         self.cells = nn.ModuleList()
-        self.known_features = channels
+        before = channels
         for place in range(stacks * cells):
             width = channels * 2 ** (place // cells)
-            self.cells.append(NASBench101Cell(cell, before=self.known_features, width=width))
-            self.known_features = width
-        self.known_flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=0).flops
+            self.cells.append(NASBench101Cell(cell, before=before, width=width))
+            before = width
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``, for inputs of shape ``(n, channels, height, width)``."""
@@ -268,32 +215,6 @@ class NASBench101Network(nn.Module):
                 outputs = F.max_pool2d(outputs, 2, ceil_mode=True)
             outputs = cell(outputs)
         return outputs.mean((2, 3))
-
-
-class NASBench101Child(BodyChild):
-    """The network and a linear classifier; what it inherits is another child's."""
-
-    def inherit(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy what another child has under the same names, the leading part that both have."""
-        self._copy_common(weights)
-
-
-def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:
-    """Parameters and multiply-adds (of convolutions and classifier, if any) of a network of a pruned cell."""
-    _, height, width = image_shape(shape)
-    stem = 9 * shape[0] * channels
-    cost = NetworkCost(stem + 2 * channels, stem * height * width)
-    before = channels
-    for stack in range(stacks):
-        after = channels * 2**stack
-        if stack:
-            height, width = (height + 1) // 2, (width + 1) // 2
-        for _ in range(cells):
-            for into, out, kernel in _convolutions(cell, before, after).values():
-                weights = into * out * kernel**2
-                cost += NetworkCost(weights + 2 * out, weights * height * width)
-            before = after
-    return cost + NetworkCost((before + 1) * way, before * way)
 
 
 def _convolutions(cell: CellGraph, before: int, width: int) -> dict[str, tuple[int, int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -10,26 +10,22 @@ import torch
 
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.spaces.architecture import Architecture, Choice, check_positive, edge_name, restrict
+from lit_metanas.spaces.body_networks import UnsharedChild
 from lit_metanas.spaces.choice_space import first_buildable
 from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
     VERTEX_OPERATIONS,
     CellGraph,
-    NASBench101Child,
     NASBench101Network,
     all_edges,
-    canonical,
-    cell_cost,
     draw_unpruned,
     edge_bit,
     isomorphs,
     module_hash,
     prune,
-    unique_cells,
 )
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 
 EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
@@ -137,12 +133,8 @@ class NASBench101(SearchSpace):
         cell = prune(self._cell(super().canonical(labels)))
         if cell is None:
             return Architecture(self._labels(CellGraph(0, ()), (0, self.vertices - 1)))
-        if self._whole:
-            return Architecture(self._labels(canonical(cell), (*range(cell.vertices - 1), self.vertices - 1)))
         answers = ((form, self._labels(form, places)) for places in self._places(cell) for form in isomorphs(cell))
-        # What is not of the cell has to fall to pruning.
-        fitting = (own for form, own in answers if self._allows(own) and prune(self._cell(own)) == form)
-        return Architecture(next(fitting))
+        return Architecture(next(own for form, own in answers if self._fits(form, own)))
 
     def equivalent(self, labels: Mapping[str, str], below: Callable[[int], int]) -> dict[str, str]:
         """A cell of all vertices that is pruned to the same one, or to an isomorphic one.
@@ -155,8 +147,8 @@ class NASBench101(SearchSpace):
         forms, places = isomorphs(cell), self._places(cell)
         for _ in range(EQUIVALENTS):
             form, place = forms[below(len(forms))], places[below(len(places))]
-            drawn = self._labels_of(draw_unpruned(form, place, self.vertices, below))
-            if self._whole or self._allows(drawn):
+            drawn = self._labels(draw_unpruned(form, place, self.vertices, below), range(self.vertices))
+            if self._fits(form, drawn):
                 return drawn
         return dict(labels)
 
@@ -174,30 +166,9 @@ class NASBench101(SearchSpace):
         """Draw every choice uniformly until the cell can be built, as in the paper's random search."""
         return first_buildable(self, partial(super().sample, generator))
 
-    def architectures(self) -> Iterator[Architecture]:
-        """Every architecture that the benchmark has trained, of at most this many vertices.
-
-        Of a restricted space, all that can be built.
-        """
-        if not self._whole:
-            yield from super().architectures()
-            return
-        for cell in unique_cells(self.vertices):
-            found = Architecture(self._labels(cell, (*range(cell.vertices - 1), self.vertices - 1)))
-            if all(refusal(found) is None for refusal in self.refusals):
-                yield found
-
-    def build(self, architecture: Architecture, shape: Shape, way: int) -> NASBench101Child:
+    def build(self, architecture: Architecture, shape: Shape, way: int) -> UnsharedChild:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
-        return NASBench101Child(NASBench101Network(self._prune(architecture), shape=shape, **self._sizes), shape, way)
-
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """Parameters and multiply-adds of the child: convolutions and the classifier."""
-        return cell_cost(self._prune(architecture), shape=shape, way=way, **self._sizes)
-
-    @property
-    def _whole(self) -> bool:
-        return self.size == 2 ** len(self._edges) * len(VERTEX_OPERATIONS) ** (self.vertices - 2)
+        return UnsharedChild(NASBench101Network(self._prune(architecture), shape=shape, **self._sizes), shape, way)
 
     def _places(self, cell: CellGraph) -> list[tuple[int, ...]]:
         last = self.vertices - 1
@@ -207,10 +178,6 @@ class NASBench101(SearchSpace):
         edges = sum(edge_bit(*edge) for edge, name in self._edges.items() if labels[name] == "yes")
         operations = (labels[f"op{vertex}"] for vertex in range(1, self.vertices - 1))
         return CellGraph(edges, tuple(map(VERTEX_OPERATIONS.index, operations)))
-
-    def _labels_of(self, cell: CellGraph) -> dict[str, str]:
-        edges = {name: ("no", "yes")[cell.joins(*ends)] for ends, name in self._edges.items()}
-        return edges | {f"op{place}": VERTEX_OPERATIONS[own] for place, own in enumerate(cell.operations, start=1)}
 
     def _prune(self, labels: Mapping[str, str]) -> CellGraph:
         cell = prune(self._cell(super().canonical(labels)))
@@ -229,5 +196,8 @@ class NASBench101(SearchSpace):
             labels[f"op{place}"] = VERTEX_OPERATIONS[operation]
         return labels
 
-    def _allows(self, labels: Mapping[str, str]) -> bool:
-        return all(labels[choice.name] in choice.labels for choice in self.choices)
+    def _fits(self, cell: CellGraph, labels: Mapping[str, str]) -> bool:
+        # Whether labels are left in a restricted space, and are pruned to a cell: what is not of it has to fall.
+        return (
+            all(labels[choice.name] in choice.labels for choice in self.choices) and prune(self._cell(labels)) == cell
+        )
