@@ -9,7 +9,6 @@ from lit_metanas.inputs.shapes import RowShape, Shape
 from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork, zero_head
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.spaces.supernet import NetworkCost
 
 DRAWN_ROWS = (0, 100, 600)
 """Rows that others are compared with; with more, and three reaches, there would be more features than are solved."""
@@ -47,14 +46,6 @@ class KernelSpace(RidgeModels, SearchSpace):
         self.check_shape(shape)
         return KernelNetwork(RowShape(*shape).numbers, int(self.canonical(architecture)["rows"]), way)
 
-    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        """See ``SearchSpace``; a likeness counts as eight multiply-adds."""
-        numbers, rows = RowShape(*shape).numbers, int(self.canonical(architecture)["rows"])
-        kernels = len(REACHES)
-        features = numbers + kernels * rows
-        likeness = rows * (numbers + 8 * kernels)
-        return NetworkCost(rows * numbers + kernels + (features + 1) * way, likeness + features * way)
-
 
 class KernelNetwork(RidgeNetwork):
     """Scores that are linear in numbers and in their likeness to those of drawn examples."""
@@ -64,6 +55,8 @@ class KernelNetwork(RidgeNetwork):
         self.rows = nn.Parameter(torch.zeros(rows, numbers), requires_grad=False)
         self.rates = nn.Parameter(torch.ones(len(REACHES)), requires_grad=False)  # of squared distances
         self.head = zero_head(numbers + len(REACHES) * rows, way)
+        # A likeness counts as eight multiply-adds.
+        self.flops = rows * (numbers + 8 * len(REACHES)) + self.head.weight.numel()
 
     def features(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, numbers)`` to ``(n, features)``."""

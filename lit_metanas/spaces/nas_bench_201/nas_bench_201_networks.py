@@ -48,21 +48,9 @@ def normalised(build: Builder, channels: int, width: int, kernel: int, *, stride
     return nn.Sequential(OrderedDict(conv=conv, norm=build.norm(width)))
 
 
-class Activated(nn.Sequential):
-    """A layer behind a ReLU."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        # The layer has the name that it would have behind an ``nn.ReLU``; a function takes no time to build.
-        super().__init__(OrderedDict({"1": layer}))
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """The layer's outputs."""
-        return super().forward(inputs.relu())
-
-
-def activated(build: Builder, width: int, kernel: int) -> Activated:
+def activated(build: Builder, width: int, kernel: int) -> nn.Sequential:
     """The operation of an edge that is a convolution."""
-    return Activated(normalised(build, width, width, kernel))
+    return nn.Sequential(nn.ReLU(), normalised(build, width, width, kernel))
 
 
 class NASBench201Cell(nn.Module):
@@ -71,42 +59,23 @@ class NASBench201Cell(nn.Module):
     # The gate follows the normalisation. Yet the batch-norm of the next edges cancels a gate that scales all of a node
     # and whose node feeds convolutions only.
 
-    def __init__(self, build: Builder, width: int, operations: Mapping[str, str] | None) -> None:
-        """Of all candidates, or with one operation an edge, by name."""
+    def __init__(self, build: Builder, width: int) -> None:
         super().__init__()
-        makers: dict[str, Make] = {
+        candidates: dict[str, Make | None] = {
+            "none": None,
+            "skip_connect": nn.Identity,
             **{label: partial(activated, build, width, kernel) for label, kernel in EDGE_KERNELS.items()},
             "avg_pool_3x3": partial(nn.AvgPool2d, 3, 1, 1, count_include_pad=False),
         }
-        if operations is None:
-            candidates = {"none": None, "skip_connect": nn.Identity, **makers}
-            self.edges = nn.ModuleDict({name: build.choice(name, candidates) for name in NAMES})
-            self.skips = frozenset[str]()
-            return
-        # Of a child only edges that compute have layers: it is built in two thirds of the time.
-        self.edges = nn.ModuleDict(
-            {
-                name: nn.Sequential(OrderedDict({label: makers[label]()}))
-                for name, label in operations.items()
-                if label in makers
-            }
-        )
-        self.skips = frozenset(name for name, label in operations.items() if label == "skip_connect")
+        self.edges = nn.ModuleDict({name: build.choice(name, candidates) for name in NAMES})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last node, of the inputs' shape."""
         nodes = [inputs]
         for node in range(1, CELL_NODES):
-            joined = sum_of(self._along(edge_name(source, node), value) for source, value in enumerate(nodes))
+            joined = sum_of(self.edges[edge_name(source, node)](value) for source, value in enumerate(nodes))
             nodes.append(torch.zeros_like(inputs) if joined is None else joined)
         return nodes[-1]
-
-    def _along(self, name: str, inputs: Tensor) -> Tensor | None:
-        """What an edge makes of its inputs; None for nothing."""
-        if name in self.edges:
-            found: Tensor | None = self.edges[name](inputs)
-            return found
-        return inputs if name in self.skips else None
 
 
 class Reduction(nn.Module):
@@ -129,9 +98,6 @@ class NASBench201Network(nn.Module):
 
     def __init__(self, build: Builder, shape: Shape, *, channels: int, cells: int) -> None:
         super().__init__()
-        operations = None
-        if not build.mixed and build.labels is not None:
-            operations = {name: build.labels[name][0] for name in NAMES}
         self.shape, self.channels, self.size = shape, channels, cells
         self.asked = [build.question(name, EDGE_OPERATIONS) for name in NAMES]
         self.stem = normalised(build, shape[0], channels, 3)
@@ -141,7 +107,7 @@ class NASBench201Network(nn.Module):
             # Weights are drawn from input to output in a child, but in a supernet those of reductions last.
             if stage and not build.mixed:
                 self.reductions.append(Reduction(build, width // 2, width))
-            self.cells.extend(NASBench201Cell(build, width, operations) for _ in range(cells))
+            self.cells.extend(NASBench201Cell(build, width) for _ in range(cells))
         if build.mixed:
             self.reductions.extend(Reduction(build, width, 2 * width) for width in widths[:-1])
         self.known_features = widths[-1]
