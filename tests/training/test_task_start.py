@@ -81,7 +81,7 @@ def test_a_start_tells_everything(texts):
     found = TaskStart.read(path)
     theirs = {**found.weights, **found.outputs}
     assert all(torch.equal(value, theirs[name]) for name, value in model.weights().items())
-    assert {"head.weight", "head.bias", "embedding.weight"} == found.outputs.keys()
+    assert {"head.weight", "head.bias"} == found.outputs.keys()
     assert (found.shape, found.cost, found.space) == (LETTERS.shape, model.cost(), "EncoderDecoderSpace")
     assert found.vocabularies == Vocabularies.of(Ciphers(range(1))[0])
     assert found.vocabularies.inputs.preprocessing == found.vocabularies.outputs.preprocessing == LETTERS
