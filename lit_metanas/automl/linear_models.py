@@ -133,7 +133,7 @@ def train_linear(known: Known) -> float:
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
     models = LinearTrainings(job, plan, network.variant.label)
-    epoch, longest = known.setup.last_epoch(network), 0.0
+    epoch = known.setup.last_epoch(network)
     number = models.affordable(planned, epoch=epoch)
     if number:
         known.budget.start_part("training linear models")
@@ -142,14 +142,10 @@ def train_linear(known: Known) -> float:
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
             known.count(cost)
-            longest = max(longest, cost.seconds)
+    flops = limited_flops(known, planned)
     if measured:
-        # The last training of a linear model that is averaged takes longer than it counts.
-        later = longest * models.examples_ratio * job.kind.averages_linear
         # These are the FLOPs from now on; the linear models' were spent after the search, too.
-        flops = known.lost_cost.flops + flops_after_search(known, later=later)
-    else:
-        flops = limited_flops(known, planned)
+        flops = known.lost_cost.flops + flops_after_search(known)
     if flops == planned:
         return flops
     return models.nearest(flops, epoch=epoch, number=number)
