@@ -6,9 +6,10 @@ from math import ceil
 from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rounded, rungs_of
+from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.input_variants import InputVariant
-from lit_metanas.automl.search_setup import Known, SearchSetup
+from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.pace import Pace, faster_precision, measure_pace, threads_that_pay
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
@@ -182,10 +183,10 @@ def flops_after_search(known: Known) -> float:
     left = 60 * minutes - max(perf_counter() - setup.job.began, spent) - ending
     # A machine that got slower would leave the network untrained.
     left = max(left, plan.shares.least_trained * plan.search / (workers * plan.pace))
-    members = setup.members(network, workers * together.flops * left)
+    members = known.members(network, workers * together.flops * left)
     in_turn = ceil(members / workers)
     flops = together.flops * max(0.0, left - (members - 1) * ending) * members / in_turn
-    if setup.members(network, flops) == 1:
+    if known.members(network, flops) == 1:
         flops = alone.flops * left
     return rounded(flops)
 
@@ -199,7 +200,7 @@ def limited_flops(known: Known, flops: float) -> float:
     if setup.job.options.minutes is not None or plan.training is not None or setup.points > 1:
         return flops
     planned = max(plan.shares.longest, plan.expected / setup.epoch)
-    return min(flops, plan.shares.most_trained * planned * setup.last_epoch(known.found_network))
+    return min(flops, plan.shares.most_trained * planned * known.last_epoch(known.found_network))
 
 
 def _ending_seconds(setup: SearchSetup, architecture: Architecture, variant: InputVariant, pace: Pace) -> float:
