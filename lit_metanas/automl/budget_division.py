@@ -64,22 +64,21 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
     prepared_seconds = perf_counter() - job.began
     ending_seconds = _ending_seconds(setup, setup.timed[0], usual, pace)
-    left_seconds = 60 * minutes - prepared_seconds - ending_seconds
-    epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
-    trial_seconds = setup.trial_flops / (workers * pace.flops)
-    least_seconds = first_seconds + _around(setup, pace)
-    wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
-    search_seconds = max(wanted_seconds, least_seconds)
-    in_folds = setup.in_folds(search_flops(setup, pace, search_seconds, workers))
-    search = max(search_flops(in_folds, pace, search_seconds, workers), float(first))
-    if left_seconds - search_seconds < last_seconds:
+    # All that one process trains in the seconds that are left, and the least that a search of one network takes of it.
+    budget = pace.flops * (60 * minutes - prepared_seconds - ending_seconds)
+    least = first + pace.flops * _around(setup, pace)
+    part = search_part(setup, budget, epoch=epoch, trial=setup.trial_flops / workers, single=least)
+    part = max(part, least)
+    training = budget - part
+    if training < last:
         # For a search and a training, with a margin.
-        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
+        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least, last) / pace.flops
         raise ValueError(
             f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
             f"{ceil(needed_seconds / 6) / 10:.1f} minutes or more."
         )
-    training = pace.flops * (left_seconds - search_seconds)
+    in_folds = setup.in_folds(search_flops(setup, pace, part / pace.flops, workers))
+    search = max(search_flops(in_folds, pace, part / pace.flops, workers), float(first))
     job.options.say(
         f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
         f"networks, about {training:.2g} to train the best of them."
@@ -110,7 +109,7 @@ def _spendable(setup: SearchSetup) -> tuple[float, ...]:
 
 
 def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float, single: float) -> float:
-    """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
+    """The search's part of a budget, in FLOPs, as are the costs of an epoch and of a candidate.
 
     ``single`` is returned if only one candidate is paid for.
     """
