@@ -2,7 +2,7 @@
 
 ``options`` holds what a user may say, ``budget_plan`` all shares of the budget. ``calls.run_auto`` has the data read,
 calls ``stages.run_stages``, which goes through the other stages and returns the result, and has it written. The stages
-add what they find out to ``Known`` (in ``search_setup``).
+add what they find out to ``Known`` (in ``candidates``).
 
 1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
 2. plan: ``search_setup.set_up_search`` chooses the first networks, ``budget_division.divide`` divides the budget.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from math import ceil
 from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rounded, rungs_of
-from lit_metanas.automl.candidates import Candidate
+from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.reading.input_variants import InputVariant
-from lit_metanas.automl.search_setup import Known, SearchSetup
+from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.pace import Pace, faster_precision, measure_pace, threads_that_pay
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
@@ -66,22 +64,21 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     pace = measure_pace(*networks, seconds=moment_seconds, precision=precision, workers=workers)
     prepared_seconds = perf_counter() - job.began
     ending_seconds = _ending_seconds(setup, setup.timed[0], usual, pace)
-    left_seconds = 60 * minutes - prepared_seconds - ending_seconds
-    epoch_seconds, first_seconds, last_seconds = (flops / pace.flops for flops in (epoch, first, last))
-    trial_seconds = setup.trial_flops / (workers * pace.flops)
-    least_seconds = first_seconds + _around(setup, pace)
-    wanted_seconds = search_part(setup, left_seconds, epoch=epoch_seconds, trial=trial_seconds, single=least_seconds)
-    search_seconds = max(wanted_seconds, least_seconds)
-    setup, search = _in_folds(setup, pace, search_seconds, workers)
-    search = max(search, float(first))
-    if left_seconds - search_seconds < last_seconds:
+    # All that one process trains in the seconds that are left, and the least that a search of one network takes of it.
+    budget = pace.flops * (60 * minutes - prepared_seconds - ending_seconds)
+    least = first + pace.flops * _around(setup, pace)
+    part = search_part(setup, budget, epoch=epoch, trial=setup.trial_flops / workers, single=least)
+    part = max(part, least)
+    training = budget - part
+    if training < last:
         # For a search and a training, with a margin.
-        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least_seconds, last_seconds)
+        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least, last) / pace.flops
         raise ValueError(
             f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
             f"{ceil(needed_seconds / 6) / 10:.1f} minutes or more."
         )
-    training = pace.flops * (left_seconds - search_seconds)
+    in_folds = setup.in_folds(search_flops(setup, pace, part / pace.flops, workers))
+    search = max(search_flops(in_folds, pace, part / pace.flops, workers), float(first))
     job.options.say(
         f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
         f"networks, about {training:.2g} to train the best of them."
@@ -94,7 +91,7 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
         expected=training,
         shares=shares,
         precision=precision,
-        folds=setup.folds,
+        folds=setup.in_folds(search).folds,  # as these FLOPs alone decide, which repeat the result
     )
 
 
@@ -112,7 +109,7 @@ def _spendable(setup: SearchSetup) -> tuple[float, ...]:
 
 
 def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float, single: float) -> float:
-    """The search's part of a budget, in FLOPs or seconds, as are the costs of an epoch and of a candidate.
+    """The search's part of a budget, in FLOPs, as are the costs of an epoch and of a candidate.
 
     ``single`` is returned if only one candidate is paid for.
     """
@@ -142,23 +139,6 @@ def search_flops(setup: SearchSetup, pace: Pace, seconds: float, workers: int = 
     return float(f"{0.995 * flops:.3g}")  # rounded up, it could pay for a further network
 
 
-def _in_folds(setup: SearchSetup, pace: Pace, seconds: float, workers: int) -> tuple[SearchSetup, float]:
-    """The setup with the folds that seconds pay for, and the search's FLOPs, which alone decide the same folds."""
-    own, flops = setup, search_flops(setup, pace, seconds, workers)
-
-    def fits(less: float) -> bool:
-        return own.in_folds(less).folds <= own.folds
-
-    for folds in range(setup.in_folds(flops).folds, 0, -1):
-        own = replace(setup, folds=folds)
-        flops = search_flops(own, pace, seconds, workers)
-        if not fits(flops):  # the fewer folds, the more FLOPs are left besides building and scoring
-            flops = most_that_fits(fits, flops)
-        if own.in_folds(flops).folds == folds:
-            break
-    return own, flops
-
-
 def _around(setup: SearchSetup, pace: Pace) -> float:
     """Seconds that a candidate takes besides its training, to be built and scored."""
     return setup.folds * pace.building + len(setup.chosen_by) * pace.scoring
@@ -178,8 +158,8 @@ def threads_after_search(known: Known) -> int:
     return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
 
 
-def flops_after_search(known: Known, *, later: float = 0.0) -> float:
-    """The FLOPs of everything after the search, by what is known now; ``later`` are seconds for other models.
+def flops_after_search(known: Known) -> float:
+    """The FLOPs of everything after the search, by what is known now.
 
     A plan that was settled before has them. Of minutes they are those of the seconds that are left, by a pace that is
     measured anew.
@@ -189,29 +169,25 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
         return plan.training
     if minutes is None:
         return rounded(sum(_spendable(setup)) - known.budget.spent.flops)
-    network, label = known.found_network, setup.job.variants.label_of
+    network, workers, moment = known.found_network, workers_now(), plan.shares.moment_of(minutes)
     architecture, variant = network.found.architecture, network.variant
-    workers, moment = workers_now(), plan.shares.moment_of(minutes)
-    own = architecture, variant.label
-    before = [cost for one, recipe, cost in known.estimator.spent if (one, label(recipe)) == own]
     networks = (variant.task, variant.limited.space, [architecture], network.recipe)
-    measure = partial(measure_pace, *networks, seconds=moment, precision=plan.precision)
     with torch_threads(plan.threads):
-        alone = measure()
-    if plan.threads == 1:  # as in the earlier trainings
-        alone = alone.averaged(before, around=_around(setup, alone))
-    spent = known.budget.spent.seconds / workers + known.lost_cost.seconds
+        alone = together = measure_pace(*networks, seconds=moment, precision=plan.precision)
+    if setup.member_epochs and workers > 1:  # the members of an ensemble, which are trained side by side
+        together = measure_pace(*networks, seconds=moment, precision=plan.precision, workers=workers)
     ending = _ending_seconds(setup, architecture, variant, alone)
     # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
-    left = 60 * minutes - max(perf_counter() - setup.job.began, plan.prepared + spent) - ending - later
-    together = alone
-    if setup.member_epochs and workers > 1:
-        together, left = measure(workers=workers), left - moment
-        together = together.averaged(before, around=_around(setup, together))
-    flops = _flops_of_seconds(setup, network, left, alone.flops, together.flops, workers, ending)
+    spent = plan.prepared + known.budget.spent.seconds / workers + known.lost_cost.seconds
+    left = 60 * minutes - max(perf_counter() - setup.job.began, spent) - ending
     # A machine that got slower would leave the network untrained.
-    least = plan.shares.least_trained * plan.search / (workers * plan.pace)
-    return rounded(max(flops, least * alone.flops))
+    left = max(left, plan.shares.least_trained * plan.search / (workers * plan.pace))
+    members = known.members(network, workers * together.flops * left)
+    in_turn = ceil(members / workers)
+    flops = together.flops * max(0.0, left - (members - 1) * ending) * members / in_turn
+    if known.members(network, flops) == 1:
+        flops = alone.flops * left
+    return rounded(flops)
 
 
 def limited_flops(known: Known, flops: float) -> float:
@@ -223,27 +199,7 @@ def limited_flops(known: Known, flops: float) -> float:
     if setup.job.options.minutes is not None or plan.training is not None or setup.points > 1:
         return flops
     planned = max(plan.shares.longest, plan.expected / setup.epoch)
-    return min(flops, plan.shares.most_trained * planned * setup.last_epoch(known.found_network))
-
-
-def _flops_of_seconds(
-    setup: SearchSetup, network: Candidate, seconds: float, alone: float, together: float, workers: int, ending: float
-) -> float:
-    """The FLOPs of a last training of so many seconds, of one network or an ensemble.
-
-    ``alone`` are FLOPs a second of one network that is trained alone, ``together`` those of each of the members that
-    so many workers train side by side. ``ending`` are seconds that each member but the first takes in addition.
-    """
-    most = 0.0
-    for number in range(1, setup.shares.members + 1):
-        pace, rounds = alone if number == 1 else together, ceil(number / workers)
-        own = pace * max(0.0, seconds - (number - 1) * ending) * number / rounds
-        affordable = setup.members(network, own)
-        if affordable > number:  # whose last round would take longer
-            own = (1 - 1e-5) * setup.least_flops(network, number + 1)
-        if affordable >= number:
-            most = max(most, own)
-    return most
+    return min(flops, plan.shares.most_trained * planned * known.last_epoch(known.found_network))
 
 
 def _ending_seconds(setup: SearchSetup, architecture: Architecture, variant: InputVariant, pace: Pace) -> float:
@@ -253,5 +209,5 @@ def _ending_seconds(setup: SearchSetup, architecture: Architecture, variant: Inp
         writing = WRITING + WRITING_A_STEP * (task.goal.steps or 0)
         if isinstance(task.shape, SeriesShape | TokenShape) and RECURRENT in architecture.values():
             writing += READING_A_STEP * task.shape.steps
-        seconds += pace.waiting * writing
+        seconds += writing
     return setup.points * seconds

@@ -66,6 +66,11 @@ class BudgetPlan:
     precision: str = FLOAT32  # of the networks' trainings
     folds: int = 1  # networks that each candidate is scored with; see ``TrainingEstimator``
 
+    @property
+    def after_search(self) -> float:
+        """Training FLOPs of everything after the search, or their forecast as long as they are not settled."""
+        return self.training or self.expected
+
 
 # The usual first training of a candidate: so many epochs, and at least so many steps.
 EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100

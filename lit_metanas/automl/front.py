@@ -6,10 +6,9 @@ import warnings
 from collections.abc import Sequence
 
 from lit_metanas.automl.budget_plan import most_that_fits
-from lit_metanas.automl.candidates import Candidate
+from lit_metanas.automl.candidates import Candidate, Known
 from lit_metanas.automl.last_training import LastTrainingError, train_fully, train_linear_fully
 from lit_metanas.automl.linear_models import describe_both
-from lit_metanas.automl.search_setup import Known
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 
@@ -19,7 +18,7 @@ def train_front(known: Known) -> None:
 
     A network that is too slow now is left out.
     """
-    network, last_epoch = known.found_network, known.setup.last_epoch
+    network, last_epoch = known.found_network, known.last_epoch
     own = network.found.architecture, network.variant.label
     others = [one for one in known.front if (one.found.architecture, one.variant.label) != own]
     front = [network, *(one for one in others if one.too_slow is None)]

@@ -14,11 +14,11 @@ from torch import nn
 
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import BudgetPlan, rounded
-from lit_metanas.automl.candidates import Candidate, best_of
+from lit_metanas.automl.candidates import Candidate, Known, best_of
 from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.reading.input_variants import joined
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.search_setup import Known, SearchSetup
+from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.estimator import FAILURES, Query
 from lit_metanas.estimators.folds import folds_of, score_in_folds
 from lit_metanas.io.allocator import torch_threads
@@ -104,7 +104,10 @@ class LinearTrainings:
         further = (len(self.models.decays) - 1) * bool(self._models)
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*(one / self.folds for one in flops), *[0.0] * further], max)
-        steps = ((time, own + self.examples_ratio * last) for time, own, last in zip(*sums, most, strict=True))
+        # The last training has more examples than a short one.
+        usual, batch = self.variants.usual, self.recipe.batch_size
+        longer = images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
+        steps = ((time, own + longer * last) for time, own, last in zip(*sums, most, strict=True))
         return [rounded(max(time / self.share, (own + epoch) * (1 + 1e-9))) for time, own in steps]
 
     def _time(self, architecture: Architecture) -> float:
@@ -113,27 +116,22 @@ class LinearTrainings:
         shape = self.variants.usual.task.shape
         return flops + self.folds * self.models.uncounted_flops(architecture, shape, self.examples)
 
-    @property
-    def examples_ratio(self) -> float:
-        """How many times as many examples the last training has as a short one."""
-        usual, batch = self.variants.usual, self.recipe.batch_size
-        return images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
 
-
-def train_linear(known: Known) -> float:
-    """Train linear models, as many as can be paid for; returns the FLOPs of everything after the search.
+def train_linear(known: Known) -> None:
+    """Train linear models, as many as can be paid for, and settle what everything after the search may spend.
 
     They leave enough for an epoch of the network, and for the last training of the best linear model. The FLOPs are
     changed a little, so that they pay for exactly as many models: a call that is given these FLOPs repeats the result.
     """
     job, plan, network = known.job, known.plan, known.found_network
     if job.linear_variants is None:
-        return limited_flops(known, flops_after_search(known))
+        known.settle(limited_flops(known, flops_after_search(known)))
+        return
     # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
     models = LinearTrainings(job, plan, network.variant.label)
-    epoch, longest = known.setup.last_epoch(network), 0.0
+    epoch = known.last_epoch(network)
     number = models.affordable(planned, epoch=epoch)
     if number:
         known.budget.start_part("training linear models")
@@ -142,17 +140,13 @@ def train_linear(known: Known) -> float:
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
             known.count(cost)
-            longest = max(longest, cost.seconds)
+    flops = limited_flops(known, planned)
     if measured:
-        # The last training of a linear model that is averaged takes longer than it counts.
-        later = longest * models.examples_ratio * job.kind.averages_linear
         # These are the FLOPs from now on; the linear models' were spent after the search, too.
-        flops = known.lost_cost.flops + flops_after_search(known, later=later)
-    else:
-        flops = limited_flops(known, planned)
-    if flops == planned:
-        return flops
-    return models.nearest(flops, epoch=epoch, number=number)
+        flops = known.lost_cost.flops + flops_after_search(known)
+    if flops != planned:
+        flops = models.nearest(flops, epoch=epoch, number=number)
+    known.settle(flops)
 
 
 def compare(known: Known, best: Candidate) -> Candidate:
@@ -176,7 +170,7 @@ def compare(known: Known, best: Candidate) -> Candidate:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
-        spare = min(share * known.left, known.left - known.setup.last_epoch(network) - best.last_cost.flops)
+        spare = min(share * known.left, known.left - known.last_epoch(network) - best.last_cost.flops)
         part = network.variant.task.train
         epoch = known.setup.folds * known.setup.epoch_of(network.found.architecture, network.variant, part)
         # Of features of 42 photographs, 44,000 epochs were affordable.

@@ -1,4 +1,4 @@
-"""What a search begins with, and everything that is known of it so far."""
+"""What a search begins with, and what its networks cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import chain, zip_longest
-from math import ceil, inf
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -17,22 +17,18 @@ from lit_metanas.automl.budget_plan import (
     FRONT_TRIALS,
     LEAST_FIRST,
     MOST_FIRST,
-    BudgetPlan,
     Shares,
     front_rungs,
     rungs_of,
 )
-from lit_metanas.automl.candidates import Candidate, Trained
 from lit_metanas.automl.options import NO_ENCODER
-from lit_metanas.automl.reading.input_variants import InputVariant, without_preprocessing
+from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.comparisons.search_progress import ReportedBudget
-from lit_metanas.estimators.estimator import BestSoFar, Query
+from lit_metanas.estimators.estimator import Query
 from lit_metanas.estimators.folds import folds_of, most_folds, targets_of, validation_part
 from lit_metanas.kinds.rows.row_kind import EncodedRows
-from lit_metanas.objectives.objective import Judged
-from lit_metanas.records import Cost, read_record_lines
-from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records import read_record_lines
+from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchRecord
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
 from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
@@ -115,29 +111,6 @@ class SearchSetup:
     def epoch_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
         return recipe_cost(self.job.variants.space, architecture, variant.task, part, self.recipe, epochs=1).flops
-
-    def last_epoch(self, network: Candidate) -> int:
-        """Training FLOPs of an epoch of the last training."""
-        return self.epoch_of(network.found.architecture, network.variant, network.variant.learned)
-
-    def members(self, network: Candidate, flops: float, linear_measures: Mapping[str, float] | None = None) -> int:
-        """How many networks make an ensemble, alone or with a linear model that has some of each limited measure."""
-        if not self.member_epochs:
-            return 1
-        most = network.variant.limited.members(network.found.architecture, self.shares.members, linear_measures)
-        enough = (n for n in range(2, most + 1) if flops >= self.least_flops(network, n) * (1 - 1e-6))
-        return max(enough, default=1)
-
-    def least_flops(self, network: Candidate, members: int) -> float:
-        """The least FLOPs of an ensemble of so many members."""
-        epochs = self.member_epochs if members > 2 else min(self.shares.pair, self.member_epochs)
-        return members * epochs * self.last_epoch(network)
-
-    def useful(self, network: Candidate) -> float:
-        """The FLOPs of a last training beyond which it does not help: features of an encoder are soon learned."""
-        if network.variant.label not in self.job.variants.encoded:
-            return inf
-        return self.shares.members * self.shares.head_epochs * self.last_epoch(network)
 
     def rung_shares(self, numbers: Sequence[int]) -> list[float]:
         """The share of a search for each of its rungs of so many candidates; those of a front have equal parts."""
@@ -236,70 +209,3 @@ def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
         refusal=space.violation,
         known={usual},
     )
-
-
-def network_of(setup: SearchSetup, found: SearchOutcome) -> Candidate:
-    """A network of the search as a candidate."""
-    recipe = replace(setup.recipe.replace(without_preprocessing(found.recipe)), epochs=1)
-    return Candidate(found, setup.job.variants.of(found.recipe), found.value, recipe)
-
-
-@dataclass
-class Known:
-    """Everything that is known so far: each stage adds its part, and after a stop the best of it is taken.
-
-    Stages fill it in place: an interrupt may come inside one, and what it has finished, such as the first networks of a
-    front, would be lost with a value that it returns at its end.
-    """
-
-    setup: SearchSetup
-    plan: BudgetPlan
-    budget: ReportedBudget
-    estimator: BestSoFar  # trains the networks of the search, and keeps the best
-    network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
-    front: Sequence[Candidate] = ()  # all that it found, if a front is searched
-    linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
-    averaged: Trained | None = None  # the linear model of a mean, once that is chosen and the model is trained
-    trained: list[Trained] = field(default_factory=list)  # what is tested
-    lost_cost: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
-    trained_on_flops: int = 0  # of `lost_cost`, those by which `compare` trained the found network on
-    sentence: str = ""  # how the comparison with linear models ended
-    trees: Judged | None = None  # how good boosted trees, a rival, are on the validation examples
-    stopped: bool = False  # by Ctrl-C, SIGTERM or a failure
-    failure: str = ""  # of the last training
-
-    @property
-    def job(self) -> Job:
-        """The call, with its data."""
-        return self.setup.job
-
-    @property
-    def found_network(self) -> Candidate:
-        """The network that the search found, with what `compare` may have trained on; only after the search."""
-        assert self.network is not None
-        return self.network
-
-    @property
-    def best_linear(self) -> Candidate | None:
-        """The linear model with the highest validation score, if there is any."""
-        return max(self.linear, key=lambda one: one.value, default=None)
-
-    @property
-    def left(self) -> float:
-        """What is left of the settled FLOPs after the search, less those of models that are not returned."""
-        return (self.plan.training or 0) - self.lost_cost.flops
-
-    def settle(self, flops: float) -> None:
-        """Keep what everything after the search may spend, in the plan and for the progress."""
-        self.plan = replace(self.plan, training=flops)
-        self.job.keep(self.plan)
-        self.budget.follow(flops)
-
-    def count(self, cost: Cost) -> None:
-        """Count the cost of a model that was only compared, or failed, and show it as progress."""
-        self.lose(cost)
-        self.budget.trained(float(cost.flops))
-
-    def lose(self, cost: Cost) -> None:
-        """Count the cost of a network that is not returned, whose progress was shown while it was trained."""
-        self.lost_cost += replace(cost, queries=0)

@@ -10,7 +10,7 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
-from lit_metanas.automl.candidates import Candidate, Trained, best_of
+from lit_metanas.automl.candidates import Candidate, Known, Trained, best_of, network_of
 from lit_metanas.automl.front import train_front
 from lit_metanas.automl.last_training import (
     LastTrainingError,
@@ -23,7 +23,7 @@ from lit_metanas.automl.last_training import (
 from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.reading.job import Job
-from lit_metanas.automl.search_setup import Known, SearchSetup, network_of, set_up_search
+from lit_metanas.automl.search_setup import SearchSetup, set_up_search
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ReportedBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
@@ -47,7 +47,7 @@ def run_stages(job: Job) -> SearchResult:
             run_search(known, searcher)
             score_trees(known)
             known.plan = replace(known.plan, threads=threads_after_search(known))
-            known.settle(train_linear(known))
+            train_linear(known)
             if job.options.pareto is None:
                 train_one(known)
             else:
@@ -76,7 +76,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     if setup.folds > 1:
         job.options.say(f"scores each candidate in {setup.folds} folds, as there are few examples to choose by.")
     searcher = searcher_of(setup, numbers)
-    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.training or made.expected)
+    budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.after_search)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(made.shares.longest, int(made.search / sum(numbers) / (setup.folds * setup.epoch)))
     estimator = job.estimator(job.variants, setup.recipe, made.folds, made.precision).with_recipe({"epochs": most})
@@ -125,7 +125,7 @@ def run_search(known: Known, searcher: Halving) -> None:
 def score_trees(known: Known) -> None:
     """Score boosted trees, a rival, on the validation examples of rows, if they cost little."""
     task, plan, begin = known.job.task, known.plan, perf_counter()
-    if plan.folds * trees_flops(task) > plan.shares.trees * (plan.search + (plan.training or plan.expected)):
+    if plan.folds * trees_flops(task) > plan.shares.trees * (plan.search + plan.after_search):
         return
     known.budget.start_part("scoring boosted trees")
     with suppress(*FAILURES):
@@ -166,15 +166,15 @@ def train_one(known: Known) -> None:
         else:
             known.sentence += ": both were taken"
             known.averaged = replace(trained, candidate=chosen)
-    left, measures = min(known.left, known.setup.useful(network)), None
+    left, measures = min(known.left, known.useful(network)), None
     if known.averaged is not None:
         left -= known.averaged.cost.flops
         measures = model.measured
-    members = known.setup.members(network, left, measures)
+    members = known.members(network, left, measures)
     if members == 1:
         known.budget.start_part("training the chosen network")
     # A result reports rounded FLOPs: given as such, they pay for as many epochs.
-    epochs = max(1, int(left / members / known.setup.last_epoch(network) + 1e-6))
+    epochs = max(1, int(left / members / known.last_epoch(network) + 1e-6))
     train_fully(known, network, epochs, members)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from statistics import fmean
-from time import perf_counter, process_time
+from time import perf_counter
 
 from lit_metanas.estimators.folds import validation_part
 from lit_metanas.estimators.training_estimator import first_weights
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records.record import Cost, SearchOutcome, SearchRecord
+from lit_metanas.records.record import SearchOutcome, SearchRecord
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, score
@@ -35,18 +35,6 @@ class Pace:
     flops: float  # training FLOPs a second
     building: float  # seconds to build a network
     scoring: float  # seconds to score an example
-    waiting: float = 1.0  # seconds that pass per second of the processor: above 1 if it has other work, too
-
-    def averaged(self, trainings: Sequence[Cost], *, around: float) -> Pace:
-        """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
-
-        ``around`` are seconds of each that were spent on building and scoring.
-        """
-        flops = sum(cost.flops for cost in trainings)
-        seconds = sum(cost.seconds for cost in trainings) - len(trainings) * around
-        if not flops or seconds <= 0:
-            return self
-        return replace(self, flops=2 / (1 / self.flops + seconds / flops))
 
 
 def measure_pace(
@@ -94,7 +82,6 @@ def _measured(
 ) -> Pace:
     val, rates, building, scoring = validation_part(task), list[float](), list[float](), list[float]()
     scored = val.spread(MOST_SCORED)
-    began, worked = perf_counter(), process_time()
     for architecture in architectures:
         begin = perf_counter()
         child = _fresh_child(task, space, architecture, recipe)
@@ -103,8 +90,7 @@ def _measured(
         begin = perf_counter()
         score(child.to(scored.inputs.device), scored)
         scoring.append((perf_counter() - begin) / len(scored))
-    waiting = (perf_counter() - began) / max(process_time() - worked, 1e-9)
-    return Pace(fmean(rates), fmean(building), fmean(scoring), max(1.0, waiting))  # all get the same time
+    return Pace(fmean(rates), fmean(building), fmean(scoring))  # all get the same time
 
 
 def faster_precision(

@@ -51,7 +51,6 @@ def test_the_last_line_predicts(images: Path, capsys: pytest.CaptureFixture[str]
 
 def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, around: self)
     monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: "bf16-mixed")
     words = [rows, "--minutes=1", "--seed=4", "--max-parameters=5e4", "--max_latency=2s"]
     assert main(["auto", *words, "--group", "day"]) == 0

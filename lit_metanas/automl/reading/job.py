@@ -52,8 +52,8 @@ from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
 from lit_metanas.training.workers import number_of_workers, worker_processes
 
-# So many files of a folder, or bytes of a table, take a while to read; a sentence says so.
-MANY_FILES, MANY_BYTES = 5_000, 4_000_000
+# So many files of a folder take a while to read; a sentence says so.
+MANY_FILES = 5_000
 
 Ways = dict[str, Callable[[], Task]]  # what makes the task of each preprocessing, by its label
 
@@ -104,8 +104,6 @@ def check_paths(options: AutoOptions, output: Path | None) -> None:
             )
         if (files := sum(len(names) for _, _, names in os.walk(path))) >= MANY_FILES:
             options.say(f"reading {files:,} files in '{shown}'.")
-        if path.is_file() and (size := path.stat().st_size) >= MANY_BYTES:
-            options.say(f"reading {size / 1e6:.1f} MB of '{shown}'.")
 
 
 @contextmanager

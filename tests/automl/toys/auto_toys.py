@@ -77,7 +77,6 @@ def shorten_trials(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
     """Let the machine train so many FLOPs a second, and take so many seconds to build a network."""
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(flops, building, 0.0))
-    monkeypatch.setattr(Pace, "averaged", lambda self, trainings, around: self)
 
 
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
