@@ -28,8 +28,8 @@ from lit_metanas.cli.configuration_files import BASE, with_bases
 from lit_metanas.cli.errors import UsageError, describe, find_own_modules, public_names
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.run_output import (
-    CostAnnouncement,
     SaveConfig,
+    StartAnnouncement,
     csv_logger,
     end_of_evaluation,
     end_of_fit,
@@ -174,9 +174,9 @@ class Program(LightningCLI):
 
     def after_fit(self) -> None:
         """Print the results, or that nothing was left to do; heed a signal that came too late to stop the training."""
-        costs, *_ = self._of_trainer(CostAnnouncement)
+        start, *_ = self._of_trainer(StartAnnouncement)
         config = Path(self.trainer.default_root_dir, self.save_config_kwargs["config_filename"])
-        lines = end_of_fit(self.trainer, self.model, config=config, seconds=time.monotonic() - costs.begin)
+        lines = end_of_fit(self.trainer, self.model, config=config, seconds=time.monotonic() - start.begin)
         if self._begins_at is not None and self.trainer.global_step == self._begins_at:
             lines = [
                 f"lit-metanas: the training of '{of_verb(self.config).ckpt_path}' is finished, and nothing was done: "
@@ -223,7 +223,7 @@ class Program(LightningCLI):
             callbacks = [callbacks]
         guards: list[Callback] = [Preemption()]
         if fits:
-            guards = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
+            guards = [ReplicaCheck(), Preemption(), StartAnnouncement(root)]
         lacking = [guard for guard in guards if not any(isinstance(each, type(guard)) for each in callbacks)]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
