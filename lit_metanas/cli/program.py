@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,8 +44,6 @@ from lit_metanas.io.text import short_number
 from lit_metanas.training import Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
-
-_PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
 
 _Kind = TypeVar("_Kind")
 
@@ -165,10 +162,7 @@ class Program(LightningCLI):
     def before_fit(self) -> None:
         """Refuse a training without end; make room for the checkpoints of one that begins."""
         assert isinstance(self.trainer, Trainer)
-        try:
-            self.trainer.check_end(self.model)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        self.trainer.check_end(self.model)
         if self._begins_anew_in is not None:
             set_checkpoints_aside(self._begins_anew_in)
 
@@ -251,7 +245,7 @@ class Parser(LightningArgumentParser):
     # become Python's word for it. A class within a class would take that for a text.
 
     def __init__(self, *args: Any, prog: str | None = None, **options: Any) -> None:
-        super().__init__(*args, prog=prog or _PROGRAM.get(), **options)  # a class's help is a parser without a name
+        super().__init__(*args, prog=prog or "lit-metanas", **options)  # a class's help is a parser without a name
 
     def parse_args(
         self, args: Any = None, namespace: Any = None, env: bool | None = None, defaults: bool = True, **options: Any
@@ -282,13 +276,10 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         args = words = with_bases(args, verb)
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
-    named = _PROGRAM.set(f"lit-metanas {verb}".strip())
     try:
         config = parse_with_classes(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, words, known, verb) from error
-    finally:
-        _PROGRAM.reset(named)
     chosen = of_verb(config)
     for key in ("trainer", "model", "data"):
         if not isinstance(chosen.get(key), Namespace):
