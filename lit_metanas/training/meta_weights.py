@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import finite_tensor, load_plain
-from lit_metanas.io.files import replacing
+from lit_metanas.io.files import existing_file, replacing
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
@@ -61,9 +60,7 @@ class MetaWeights(ABC):
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Read a checkpoint that ``fit`` of ``writer`` wrote, onto the CPU; no code in it is executed."""
-        file = Path(path)
-        if not file.is_file():
-            raise FileNotFoundError(f"There is no checkpoint '{file}': give one that `fit` of {cls.writer} wrote.")
+        file = existing_file(path, "checkpoint", f"give one that `fit` of {cls.writer} wrote")
         content: Mapping[str, Any] = {}
         with suppress(*DAMAGED):
             content = load_plain(file)
