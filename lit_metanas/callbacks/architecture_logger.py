@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -52,10 +52,6 @@ class ArchitectureLogger(Callback):
         labels = {choice.name: list(choice.labels) for choice in choices if len(choice.labels) > 1}
         if self.history.labels != labels:
             self.history = ProbabilityHistory(labels)
-        if trainer.is_global_zero:
-            for logger in trainer.loggers:
-                if isinstance(logger, WandbLogger):
-                    _leave_out_of_summary(logger, labels)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the distribution, and append it to the history."""
@@ -115,15 +111,6 @@ class ArchitectureLogger(Callback):
                 logger.log_image(key, [picture], step)
             else:
                 logger.experiment.add_image(key, picture, step, dataformats="HWC")
-
-
-def _leave_out_of_summary(logger: WandbLogger, labels: Mapping[str, Sequence[str]]) -> None:
-    """Keep W&B's summary of a run for scores; curves and ``probabilities.json`` have the probabilities."""
-    # Each metric is named: a pattern with a star does not always precede the logger's own pattern for all.
-    for name, own in labels.items():
-        for label in (*own, "entropy", "argmax"):
-            key = f"arch/{name}/{label}".replace(".", r"\.")  # a bare dot would name a part of a metric
-            logger.experiment.define_metric(key, step_metric="trainer/global_step", summary="none")
 
 
 class ArchitectureFile(Callback):

@@ -98,8 +98,6 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
     """Draw one strip for each choice: labels downwards, training to the right, probability as colour."""
     # Each place of choices named `place.question` has a column; the other choices have the first one. The label that is
     # most probable at the end is bold, with its probability.
-    if not history.moments or not history.labels:
-        raise ValueError("There is no history of probabilities to draw: validate at least once, with open choices.")
     columns: dict[str, list[str]] = {}
     for name in sorted(history.labels, key=lambda name: natural(name.rpartition(".")[0])):
         columns.setdefault(name.rpartition(".")[0], []).append(name)

@@ -6,10 +6,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from lit_metanas.io.files import write_whole
+from lit_metanas.io.files import existing_file, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.records.plain import from_plain
 
@@ -83,11 +82,7 @@ class ProbabilityHistory:
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ProbabilityHistory:
         """Read a file of ``write``; ValueError for a foreign, damaged or too large one."""
-        file = Path(path)
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"There is no file '{file}': fit with an ArchitectureLogger, or give its right path."
-            )
+        file = existing_file(path, "file", "fit with an ArchitectureLogger, or give its right path")
         history = cls.from_json(read_json(file, "give the file that a fit wrote"), f"'{file}'")
         if len(history.moments) > MOST_MOMENTS or sum(map(len, history.labels.values())) > MOST_LABELS:
             raise ValueError(

@@ -131,6 +131,4 @@ def _known_classes(name: str) -> list[str]:
         found = vars(import_module(module))
     except (ImportError, ValueError):
         return []
-    root = module.partition(".")[0]
-    own = (one for one, value in found.items() if getattr(value, "__module__", "").partition(".")[0] == root)
-    return [one for one in (*own, *public_names()) if one[:1].isupper()]
+    return [one for one in (*found, *public_names()) if one[:1].isupper()]

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,8 +27,8 @@ from lit_metanas.cli.configuration_files import BASE, with_bases
 from lit_metanas.cli.errors import UsageError, describe, find_own_modules, public_names
 from lit_metanas.cli.parser_messages import usage_error
 from lit_metanas.cli.run_output import (
-    CostAnnouncement,
     SaveConfig,
+    StartAnnouncement,
     csv_logger,
     end_of_evaluation,
     end_of_fit,
@@ -45,8 +44,6 @@ from lit_metanas.io.text import short_number
 from lit_metanas.training import Preemption, Trainer
 
 USUAL_DIRECTORY = "runs/latest"
-
-_PROGRAM = ContextVar("what usage begins with", default="lit-metanas")
 
 _Kind = TypeVar("_Kind")
 
@@ -165,18 +162,15 @@ class Program(LightningCLI):
     def before_fit(self) -> None:
         """Refuse a training without end; make room for the checkpoints of one that begins."""
         assert isinstance(self.trainer, Trainer)
-        try:
-            self.trainer.check_end(self.model)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        self.trainer.check_end(self.model)
         if self._begins_anew_in is not None:
             set_checkpoints_aside(self._begins_anew_in)
 
     def after_fit(self) -> None:
         """Print the results, or that nothing was left to do; heed a signal that came too late to stop the training."""
-        costs, *_ = self._of_trainer(CostAnnouncement)
+        start, *_ = self._of_trainer(StartAnnouncement)
         config = Path(self.trainer.default_root_dir, self.save_config_kwargs["config_filename"])
-        lines = end_of_fit(self.trainer, self.model, config=config, seconds=time.monotonic() - costs.begin)
+        lines = end_of_fit(self.trainer, self.model, config=config, seconds=time.monotonic() - start.begin)
         if self._begins_at is not None and self.trainer.global_step == self._begins_at:
             lines = [
                 f"lit-metanas: the training of '{of_verb(self.config).ckpt_path}' is finished, and nothing was done: "
@@ -223,7 +217,7 @@ class Program(LightningCLI):
             callbacks = [callbacks]
         guards: list[Callback] = [Preemption()]
         if fits:
-            guards = [ReplicaCheck(), Preemption(), CostAnnouncement(root)]
+            guards = [ReplicaCheck(), Preemption(), StartAnnouncement(root)]
         lacking = [guard for guard in guards if not any(isinstance(each, type(guard)) for each in callbacks)]
         if settings.enable_checkpointing is None and not any(isinstance(each, Checkpoint) for each in callbacks):
             if fits:
@@ -251,7 +245,7 @@ class Parser(LightningArgumentParser):
     # become Python's word for it. A class within a class would take that for a text.
 
     def __init__(self, *args: Any, prog: str | None = None, **options: Any) -> None:
-        super().__init__(*args, prog=prog or _PROGRAM.get(), **options)  # a class's help is a parser without a name
+        super().__init__(*args, prog=prog or "lit-metanas", **options)  # a class's help is a parser without a name
 
     def parse_args(
         self, args: Any = None, namespace: Any = None, env: bool | None = None, defaults: bool = True, **options: Any
@@ -282,13 +276,10 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
         args = words = with_bases(args, verb)
     known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
     known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
-    named = _PROGRAM.set(f"lit-metanas {verb}".strip())
     try:
         config = parse_with_classes(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong
         raise usage_error(error, words, known, verb) from error
-    finally:
-        _PROGRAM.reset(named)
     chosen = of_verb(config)
     for key in ("trainer", "model", "data"):
         if not isinstance(chosen.get(key), Namespace):

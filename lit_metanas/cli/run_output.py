@@ -28,7 +28,7 @@ from torch import Tensor
 from lit_metanas.callbacks.protocols import Searched, Tested
 from lit_metanas.io.files import read_regular, set_aside, short_path, write_whole
 from lit_metanas.io.locks import is_further_process
-from lit_metanas.io.text import duration, number_of, printable, with_prefix
+from lit_metanas.io.text import duration, number_of, printable
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
@@ -147,38 +147,22 @@ def own_run() -> Iterator[None]:
             os.environ[WANDB_MODE] = mode
 
 
-class CostAnnouncement(Callback):
-    """Prints at a training's start what it will cost, and takes its time; ``root`` is the run's directory."""
+class StartAnnouncement(Callback):
+    """Prints at a training's start where its files go, and takes its time; ``root`` is the run's directory."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.begin = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the cost, and start the clock."""
+        """Print the line, and start the clock."""
         self.begin = time.monotonic()
         if not trainer.is_global_zero:
             return
-        line = f"fit: {_extent(trainer, pl_module)} into {self.root}"
+        line = f"fit: trains into {self.root}"
         if steps := int(getattr(pl_module, "outer_steps", trainer.global_step)):  # an outer step has two optimizers
             line += f", from step {steps}"
         print(f"{line}.{_tasks_of_a_step(trainer)}", flush=True)
-
-
-def _extent(trainer: Trainer, module: LightningModule) -> str:
-    """How much is trained: FLOPs, epochs or steps, as far as the limits say."""
-    limits = []
-    if getattr(module, "ends_by_itself", False):
-        digits, _, prefix = with_prefix(float(module.flops), exact=True).partition(" ")  # type: ignore[arg-type]
-        limits.append(f"{digits} {prefix}FLOPs of training")
-    if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-        epochs = number_of(trainer.max_epochs, "epoch")
-        if math.isfinite(trainer.num_training_batches):
-            epochs += f" of {number_of(int(trainer.num_training_batches), 'step')}"
-        limits.append(epochs)
-    if trainer.max_steps >= 0:
-        limits.append(number_of(trainer.max_steps, "step"))
-    return ", at most ".join(limits) or "a training that a callback ends"
 
 
 def _tasks_of_a_step(trainer: Trainer) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lit_metanas.io.arrays import DAMAGED, LARGEST_PICKLE, check_pickle
 from lit_metanas.io.files import existing_file, open_regular, replacing
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import printable
 
 FIX = "give a checkpoint that `lit-metanas fit` wrote"
 
@@ -104,8 +104,6 @@ _VERSION = re.compile(r"\d{1,4}(\.\d{1,8}){1,3}(\.?(a|b|rc|post|dev)\d{0,8}){0,2
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of Lightning's Trainer; no code in it is executed."""
-    if "://" in str(path):
-        raise ValueError(f"The checkpoint '{path}' is not on this machine: download it and give its path.")
     if Path(path).is_dir():
         raise ValueError(f"The checkpoint '{path}' is a folder: give the file in it, for instance 'last.ckpt'.")
     file = existing_file(path, "checkpoint", FIX)
@@ -169,25 +167,6 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     ):
         raise refusal
     return weights
-
-
-def describe_foreign(path: str | os.PathLike[str], otherwise: str) -> str:
-    """The content of a file that is no checkpoint, for the end of a sentence; ``otherwise`` if it is unknown."""
-    try:
-        content = load_plain(path)
-    except pickle.UnpicklingError:
-        what = "Python objects, such as torch.save(network) writes, which could execute code"
-        return f"holds {what}, not a checkpoint of lit-metanas"
-    except DAMAGED:
-        return otherwise
-    if not isinstance(content, dict) or "pytorch-lightning_version" in content:
-        return otherwise
-    within = ((f" under '{printable(str(name), 40)}'", part) for name, part in content.items())
-    for place, weights in (("", content), *within):
-        if isinstance(weights, dict) and weights and all(isinstance(own, Tensor) for own in weights.values()):
-            what = f"{number_of(len(weights), 'tensor')} such as '{printable(str(next(iter(weights))), 60)}'"
-            return f"holds weights of a network{place} ({what}), not a checkpoint of lit-metanas"
-    return otherwise
 
 
 # Words that the Trainer resolves to a checkpoint, which is then read like any other.

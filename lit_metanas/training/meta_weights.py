@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -16,8 +15,8 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import Shape, TextRowShape, TokenShape, describe_shape, plain_shape, same_shape
 from lit_metanas.io.arrays import DAMAGED
-from lit_metanas.io.checkpoints import describe_foreign, finite_tensor, load_plain
-from lit_metanas.io.files import replacing
+from lit_metanas.io.checkpoints import finite_tensor, load_plain
+from lit_metanas.io.files import existing_file, replacing
 from lit_metanas.io.text import printable
 from lit_metanas.kinds.kind import MadeBefore
 from lit_metanas.kinds.stored_preprocessing import UNKNOWN_INPUTS, InputMeaning
@@ -61,23 +60,20 @@ class MetaWeights(ABC):
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
         """Read a checkpoint that ``fit`` of ``writer`` wrote, onto the CPU; no code in it is executed."""
-        file = Path(path)
-        if not file.is_file():
-            raise FileNotFoundError(f"There is no checkpoint '{file}': give one that `fit` of {cls.writer} wrote.")
+        file = existing_file(path, "checkpoint", f"give one that `fit` of {cls.writer} wrote")
         content: Mapping[str, Any] = {}
         with suppress(*DAMAGED):
             content = load_plain(file)
-        otherwise = f"is damaged or was not written by {cls.writer}"
-        return cls._of(content, f"'{file}'", lambda: describe_foreign(file, otherwise=otherwise))
+        return cls._of(content, f"'{file}'", f"is damaged or was not written by {cls.writer}")
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> Self:
         """The content of a whole checkpoint, from which a model goes on."""
         what = "is damaged" if cls.key in checkpoint else f"was not written by {cls.writer}"
-        return cls._of(checkpoint, "The checkpoint", lambda: what)
+        return cls._of(checkpoint, "The checkpoint", what)
 
     @classmethod
-    def _of(cls, checkpoint: Mapping[str, Any], name: str, what: Callable[[], str]) -> Self:
+    def _of(cls, checkpoint: Mapping[str, Any], name: str, what: str) -> Self:
         try:
             entry = checkpoint[cls.key]
             if type(entry["schema"]) is not int:
@@ -85,7 +81,7 @@ class MetaWeights(ABC):
             if entry["schema"] <= cls.schema:
                 return cls.parse(entry, checkpoint["state_dict"])
         except DAMAGED:
-            raise ValueError(f"{name} {what()}: give one that `fit` of {cls.writer} wrote.") from None
+            raise ValueError(f"{name} {what}: give one that `fit` of {cls.writer} wrote.") from None
         raise ValueError(f"{name} was written by a newer version of lit_metanas: upgrade.")
 
     def check_shape(self, shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""What the verbs say of themselves: cost at the start; scores, files and the next command at the end."""
+"""What the verbs say of themselves: the folder at the start; scores, files and the next command at the end."""
 
 import json
 import re
@@ -17,10 +17,10 @@ from lit_metanas.tasks.episode_data import StepTasks
 LAST = "out/checkpoints/last.ckpt"
 
 
-def test_fit_tells_its_cost_and_what_came_out(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_tells_where_it_writes_and_what_came_out(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(tiny.command("fit", home)) == 0
     first, score, following = capsys.readouterr().out.splitlines()
-    assert first == "fit: 4 epochs of 4 steps into out."
+    assert first == "fit: trains into out."
     percent = r"\d+\.\d (± \d+\.\d|\[\d+\.\d, \d+\.\d\]) %"
     assert re.fullmatch(rf"fit: validation accuracy {percent}, after [\d.]+ s; the checkpoint is {LAST}\.", score)
     assert following == f"Next: lit-metanas test -c out/config.fit.yaml --ckpt_path {LAST}"
@@ -47,7 +47,7 @@ def test_a_resumed_fit_tells_what_is_done(home: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     with pytest.warns(UserWarning, match="this run changes"):
         main([*tiny.command("fit", home), "--model.anneal=false"])
-    assert capsys.readouterr().out.startswith("fit: 4 epochs of 4 steps into out, from step 4.\n")
+    assert capsys.readouterr().out.startswith("fit: trains into out, from step 4.\n")
 
 
 def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

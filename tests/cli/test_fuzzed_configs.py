@@ -76,7 +76,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(Program, "before_instantiate_classes", stop)
         patch.setattr("lit_metanas.cli.program.check_checkpoint", lambda path, goes_on: None)
         patch.setattr("lit_metanas.cli.experiment.run._in_order", lambda progress, execute: None)
-        patch.setattr("lit_metanas.cli.experiment.run._summary", lambda steps, rows: None)
         patch.setattr("lit_metanas.cli.experiment.run.ParallelRunner.run", lambda self: [])
         patch.chdir(home)
         yield home

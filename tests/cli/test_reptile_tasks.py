@@ -39,11 +39,11 @@ def home(home: Path) -> Path:
     return home
 
 
-def test_a_fit_tells_its_cost_and_leads_to_a_search(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fit_tells_its_folder_and_leads_to_a_search(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit = ["fit", "-c", "tasks.yaml", "--trainer.default_root_dir", "out"]
     assert main(fit) == 0
     first, score, following = capsys.readouterr().out.splitlines()
-    assert first == "fit: 2 epochs of 2 steps into out."
+    assert first == "fit: trains into out."
     assert re.fullmatch(rf"fit: validation score [\d.e-]+, after [\d.]+ s; the checkpoint is {LAST}\.", score)
     assert following == f"Next: lit-metanas search -c reptile_targets {START} {LAST}"
     words = shlex.split(following.replace("reptile_targets", "targets.yaml"))[2:]
@@ -56,4 +56,4 @@ def test_a_fit_tells_its_cost_and_leads_to_a_search(home: Path, capsys: pytest.C
     assert re.search(r"^validate: score [\d.e-]+\.$", capsys.readouterr().out, re.M)
     with pytest.warns(UserWarning, match=r"is replaced: this run changes trainer\.max_epochs"):
         assert main([*fit, "--ckpt_path", LAST, "--trainer.max_epochs", "3"]) == 0
-    assert "fit: 3 epochs of 2 steps into out, from step " in capsys.readouterr().out
+    assert "fit: trains into out, from step " in capsys.readouterr().out

@@ -259,11 +259,11 @@ def _substitute(text: str, words: Mapping[str, str], phase: str | None = None) -
 
 @dataclass
 class Progress:
-    """Which of all ``steps``, in order, are done, and what they took."""
+    """Begins and ends ``steps``, of which some were finished before."""
 
     steps: list[Step]
     jobs: int
-    done: dict[int, str] = field(default_factory=dict)
+    skipped: int = 0
     _anew: set[int] = field(default_factory=set)
 
     def begin(self, number: int) -> list[str] | None:
@@ -271,7 +271,7 @@ class Progress:
         step = self.steps[number]
         found = state(step, self._anew)
         if found == "finished":
-            self.done[number] = "skipped"
+            self.skipped += 1
             self.say(number, ": already finished, skipped")
             return None
         aside = None
@@ -292,8 +292,7 @@ class Progress:
     def end(self, number: int, seconds: float) -> None:
         """Note that a step is finished, and print what it took."""
         mark(self.steps[number], "finished")
-        self.done[number] = duration(seconds)
-        self.say(number, f" took {self.done[number]}")
+        self.say(number, f" took {duration(seconds)}")
 
     def say(self, number: int, text: str) -> None:
         """Print a line about a step."""

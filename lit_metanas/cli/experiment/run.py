@@ -20,7 +20,7 @@ from lit_metanas.cli.experiment.plan import Phase, Progress, most_at_once, plan
 from lit_metanas.io.cores import own_cores, shared_by
 from lit_metanas.io.files import check_files, open_own, own_folder, own_path
 from lit_metanas.io.locks import directory_lock
-from lit_metanas.io.text import number_of, printable, without_passwords
+from lit_metanas.io.text import number_of, without_passwords
 
 Execute = Callable[[list[str]], None]
 
@@ -64,9 +64,9 @@ def run(
             _in_order(progress, execute)
         else:
             ParallelRunner(progress).run()
-    _summary(progress, directory)
-    if all(text == "skipped" for text in progress.done.values()):
-        print(f"\nEverything in {directory} was already finished: nothing was done.")
+    print(f"\nThe files are in {directory}.")
+    if progress.skipped == len(steps):
+        print(f"Everything in {directory} was already finished: nothing was done.")
 
 
 def _in_order(progress: Progress, execute: Execute) -> None:
@@ -103,14 +103,6 @@ def leave_process_group() -> None:
 
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-def _summary(progress: Progress, directory: Path) -> None:
-    width = max(len(step.label) for step in progress.steps)
-    print(f"\n{'Step':<{width}}  Time")
-    for number, step in enumerate(progress.steps):
-        print(f"{printable(step.label):<{width}}  {progress.done[number]}")
-    print(f"\nThe files are in {directory}.")
 
 
 class ParallelRunner:
