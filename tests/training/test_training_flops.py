@@ -40,7 +40,7 @@ CASES = {
     "maml": (MAML(), Softmax(), JointInnerLoop(steps=2), PrototypeLinearHead()),
     "anil": (ANIL(), Softmax(), HeadInnerLoop(steps=4), PrototypeLinearHead()),
     "reptile": (Reptile(), Softmax(), JointInnerLoop(steps=2), PrototypeLinearHead()),
-    "metanas, split": (MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=2, logit_split=0.5), LinearHead(way=3)),
+    "metanas": (MetaNAS(), AnnealedSoftmax(), AlternatingInnerLoop(steps=2), LinearHead(way=3)),
 }
 
 
