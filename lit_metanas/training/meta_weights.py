@@ -213,12 +213,6 @@ class TaskStart(MetaWeights):
         """The number of outputs."""
         return next(len(value) for value in self.outputs.values())
 
-    def check_sizes(self, own: Mapping[str, Tensor]) -> None:
-        """Raise ValueError unless all weights of a model are here in their shapes; they may lie on the meta device."""
-        theirs = {**self.weights, **self.outputs}
-        if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
-            raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
-
     def for_task(self, space: SearchSpace, task: Task) -> dict[str, Tensor]:
         """The weights that children of a space inherit for a task; a classifier only where it has as many outputs."""
         self.check_space(space)

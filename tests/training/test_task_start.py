@@ -224,7 +224,7 @@ def test_another_model_does_not_go_on(images, texts):
     narrow = lm.LayeredSpace(
         kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU", "Tanh"), pools=("max",), dropouts=(0.0,)
     )
-    with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
+    with pytest.raises(ValueError, match="is damaged or of another configuration"):
         run(narrow, stripe_data(), Keeps(), str(images[1]))
     data = lm.TrainingTaskDataModule(Ciphers(range(4), letters=OTHERS))
     with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than the tasks have"):
