@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -22,6 +22,9 @@ from lit_metanas.relaxations import Derived
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Episode
+
+if TYPE_CHECKING:
+    from lit_metanas.training.meta_search.meta_learned import MetaLearned
 
 
 class RunningStatistics:
@@ -114,18 +117,6 @@ def _unpack(images: Tensor) -> Tensor:
     return images
 
 
-@dataclass(frozen=True)
-class MetaTrained:
-    """What meta-training left."""
-
-    space: SearchSpace
-    learner: Learner
-    inner_loop: InnerLoop
-    parameters: Parameters
-    images: Tensor  # of the last training tasks; none where nothing was trained
-    seed: int
-
-
 class AdaptedLogits:
     """Derives an architecture from logits that adapt in the inner loop (Lian et al. 2020, T-NAS, Algorithm 2).
 
@@ -147,7 +138,7 @@ class AdaptedLogits:
         self.found: list[Architecture] = []
         self.cost = Cost()
         self.statistics: dict[Architecture, Mapping[str, Tensor]] = {}
-        self._trained: MetaTrained | None = None
+        self._images = torch.empty(0)
 
     @property
     def mean_cost(self) -> Cost:
@@ -164,35 +155,35 @@ class AdaptedLogits:
                 f"{inner_loop.steps} steps: give JointInnerLoop or AlternatingInnerLoop."
             )
 
-    def begin(self, trained: MetaTrained) -> None:
-        """Forget earlier episodes; those to come are of what ``trained`` holds."""
-        self.found, self.cost, self._trained = [], Cost(), trained
+    def begin(self, images: Tensor) -> None:
+        """Forget earlier episodes; ``images`` are of the last training tasks, none where nothing was trained."""
+        self.found, self.cost, self._images = [], Cost(), images
         self.statistics.clear()
 
     @torch.no_grad()
-    def take(self, episode: Episode, number: int) -> tuple[Learner, Parameters]:
+    def take(self, model: MetaLearned, episode: Episode, number: int) -> tuple[Learner, Parameters]:
         """What judges an episode, of which only the support set is read; ``number`` is its place in its series.
 
         The learner has the supernet, under a relaxation that computes the episode's architecture alone.
         """
-        trained, begin = self._trained, time.perf_counter()
-        assert trained is not None
-        learner, inner_loop = replace(trained.learner, statistics=None), trained.inner_loop
-        steps, generator = inner_loop.steps, task_generator(trained.seed, ADAPTED_LOGITS, number)
-        noise = learner.draw_noise(trained.parameters.logits, episode, generator, steps=steps)
+        parameters, begin = model.meta_parameters(), time.perf_counter()
+        learner, inner_loop, space = replace(model.learner, statistics=None), model.inner_loop, model.space
+        steps, generator = inner_loop.steps, task_generator(model.seed, ADAPTED_LOGITS, number)
+        noise = learner.draw_noise(parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)
-        adapted = inner_loop.adapt(trained.parameters, adaptation)
-        architecture = trained.space.derive(adapted.logits)
+        adapted = inner_loop.adapt(parameters, adaptation)
+        architecture = space.derive(adapted.logits)
         if architecture not in self.statistics:
-            mixture, weights = one_hot(trained.space.choices, architecture), trained.parameters.weights
+            mixture = one_hot(space.choices, architecture)
             # Without images, where nothing was trained, these are empty.
-            _, self.statistics[architecture] = embed_and_record(learner.supernet, weights, mixture, trained.images)
-        learner = replace(learner, relaxation=Derived(trained.space), statistics=self.statistics[architecture])
+            found = embed_and_record(learner.supernet, parameters.weights, mixture, self._images)
+            self.statistics[architecture] = found[1]
+        learner = replace(learner, relaxation=Derived(space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(
             steps=steps,
             images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
-            flops=inner_loop.flops(trained.parameters, adaptation),
+            flops=inner_loop.flops(parameters, adaptation),
             seconds=time.perf_counter() - begin,
         )
-        return learner, trained.parameters._replace(logits=adapted.logits)
+        return learner, parameters._replace(logits=adapted.logits)
