@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -22,9 +22,6 @@ from lit_metanas.relaxations import Derived
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, one_hot
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Episode
-
-if TYPE_CHECKING:
-    from lit_metanas.training.meta_search.meta_learned import MetaLearned
 
 
 class RunningStatistics:
@@ -138,7 +135,6 @@ class AdaptedLogits:
         self.found: list[Architecture] = []
         self.cost = Cost()
         self.statistics: dict[Architecture, Mapping[str, Tensor]] = {}
-        self._images = torch.empty(0)
 
     @property
     def mean_cost(self) -> Cost:
@@ -155,30 +151,32 @@ class AdaptedLogits:
                 f"{inner_loop.steps} steps: give JointInnerLoop or AlternatingInnerLoop."
             )
 
-    def begin(self, images: Tensor) -> None:
+    def begin(self, space: SearchSpace, inner_loop: InnerLoop, images: Tensor, seed: int) -> None:
         """Forget earlier episodes; ``images`` are of the last training tasks, none where nothing was trained."""
-        self.found, self.cost, self._images = [], Cost(), images
+        self._space, self._inner_loop, self._images, self._seed = space, inner_loop, images, seed
+        self.found, self.cost = [], Cost()
         self.statistics.clear()
 
     @torch.no_grad()
-    def take(self, model: MetaLearned, episode: Episode, number: int) -> tuple[Learner, Parameters]:
+    def take(
+        self, learner: Learner, parameters: Parameters, episode: Episode, number: int
+    ) -> tuple[Learner, Parameters]:
         """What judges an episode, of which only the support set is read; ``number`` is its place in its series.
 
         The learner has the supernet, under a relaxation that computes the episode's architecture alone.
         """
-        parameters, begin = model.meta_parameters(), time.perf_counter()
-        learner, inner_loop, space = replace(model.learner, statistics=None), model.inner_loop, model.space
-        steps, generator = inner_loop.steps, task_generator(model.seed, ADAPTED_LOGITS, number)
+        begin, learner, inner_loop = time.perf_counter(), replace(learner, statistics=None), self._inner_loop
+        steps, generator = inner_loop.steps, task_generator(self._seed, ADAPTED_LOGITS, number)
         noise = learner.draw_noise(parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)
         adapted = inner_loop.adapt(parameters, adaptation)
-        architecture = space.derive(adapted.logits)
+        architecture = self._space.derive(adapted.logits)
         if architecture not in self.statistics:
-            mixture = one_hot(space.choices, architecture)
+            mixture = one_hot(self._space.choices, architecture)
             # Without images, where nothing was trained, these are empty.
             found = embed_and_record(learner.supernet, parameters.weights, mixture, self._images)
             self.statistics[architecture] = found[1]
-        learner = replace(learner, relaxation=Derived(space), statistics=self.statistics[architecture])
+        learner = replace(learner, relaxation=Derived(self._space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(
             steps=steps,

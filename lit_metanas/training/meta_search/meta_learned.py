@@ -242,7 +242,7 @@ class MetaLearned(OuterTraining):
         if needed and (blank or self.statistics.lacking(self.meta_parameters())):
             raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
         if own is not None:
-            own.begin(images)
+            own.begin(self.space, self.inner_loop, images, self.seed)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -285,11 +285,10 @@ class MetaLearned(OuterTraining):
         learner, inner_loop = replace(self.learner, relaxation=relaxation, statistics=statistics), self.inner_loop
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
-            parameters = self.meta_parameters()
             for episode in map(Episode.trainable, batch):
-                number = scores.number(self.trainer)
+                number, parameters = scores.number(self.trainer), self.meta_parameters()
                 if self.task_architectures is not None and scores is self._derived:
-                    learner, parameters = self.task_architectures.take(self, episode, number)
+                    learner, parameters = self.task_architectures.take(self.learner, parameters, episode, number)
                 found = evaluate(
                     learner,
                     inner_loop,
