@@ -166,7 +166,7 @@ class Softmax(ChoicewiseRelaxation):
         return Gate(probabilities(logits, self.temperature(progress)))
 
 
-class AnnealedSoftmax(Softmax):
+class AnnealedSoftmax(ChoicewiseRelaxation):
     """Mix all candidates by a softmax whose temperature falls linearly (Elsken et al. 2020, MetaNAS, Section 3.3).
 
     An inner loop that restarts progress for every task gives MetaNAS's soft pruning: the mixture is nearly one
@@ -184,6 +184,10 @@ class AnnealedSoftmax(Softmax):
 
     def __init__(self, *, start: float = 1.0, end: float = 0.1) -> None:
         self.temperature = LinearTemperature(start, end)
+
+    def gate(self, logits: Tensor, noise: Tensor, progress: float) -> Gate:
+        """Mix; ``noise`` is not used."""
+        return Gate(probabilities(logits, self.temperature(progress)))
 
 
 class GumbelSoftmax(ChoicewiseRelaxation):
