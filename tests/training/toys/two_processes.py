@@ -24,7 +24,7 @@ METHODS = {
     "sampled, SGD": lambda: {
         "shape": None,
         "schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.3),
-        "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.5),
+        "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     },
     "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.3)},
     "soft": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
