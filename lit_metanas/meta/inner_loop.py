@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from lit_metanas.meta.differentiation import Differentiation, TensorFunction
 from lit_metanas.meta.learner import Group, Learner, Parameters, TaskNoise, Tensors, noise_row
 from lit_metanas.records.record import TRAINING_PASSES
-from lit_metanas.tasks.task import Episode, Split
+from lit_metanas.tasks.task import Episode
 
 
 @dataclass(frozen=True)
@@ -246,8 +246,6 @@ class AlternatingInnerLoop(InnerLoop):
         steps: number of steps.
         learning_rate: of weights and head.
         logit_learning_rate: of logits.
-        logit_split: share of each class's support examples that logits move on, while weights move on the others; 0
-            moves both on the whole support set.
         restart: whether the relaxation's progress runs from 0 to 1 inside every task, as in the paper.
 
     Example:
@@ -263,7 +261,6 @@ class AlternatingInnerLoop(InnerLoop):
         steps: int,
         learning_rate: float = 0.1,
         logit_learning_rate: float = 0.1,
-        logit_split: float = 0.0,
         restart: bool = True,
     ) -> None:
         super().__init__(
@@ -272,47 +269,17 @@ class AlternatingInnerLoop(InnerLoop):
             logit_learning_rate=logit_learning_rate,
             restart=restart,
         )
-        if not 0 <= logit_split < 1:
-            raise ValueError(f"logit_split {logit_split} is outside [0, 1): give the share of the support for logits.")
-        self.logit_split = logit_split
 
     def run(self, parameters: Parameters, adaptation: Adaptation) -> Parameters:
         """Move the logits, then weights and head, in each step."""
-        moving: tuple[tuple[Group, ...], ...] = (("logits",), ("weights", "head"))
-        parts = (adaptation, adaptation)
-        if self.logit_split:
-            parts = self._split(adaptation)
         for step in range(self.steps):
-            for groups, part in zip(moving, parts, strict=True):
-                parameters = self.step(parameters, part, groups, step)
+            parameters = self.step(parameters, adaptation, ("logits",), step)
+            parameters = self.step(parameters, adaptation, ("weights", "head"), step)
         return parameters
 
     def support_images(self, episode: Episode, step: int) -> int:
-        """The whole support set once for logits and once for weights, or each half of it."""
-        if self.logit_split:
-            return len(episode.support)
+        """The support set once for logits and once for weights."""
         return len(episode.support) * 2
-
-    def _split(self, adaptation: Adaptation) -> tuple[Adaptation, Adaptation]:
-        """The adaptation with the logits' and with the weights' examples, the same share of every class."""
-        episode = adaptation.episode
-        cut = max(1, round(self.logit_split * episode.shot))
-        if cut >= episode.shot:
-            raise ValueError(
-                f"logit_split {self.logit_split} leaves no support example for weights at {episode.shot} shot: "
-                "give 0 or more shots."
-            )
-        places = torch.arange(episode.way * episode.shot, device=episode.support.labels.device)
-        by_class = places.view(episode.way, -1)  # the examples of a support set lie class by class
-        return _part(adaptation, by_class[:, :cut].reshape(-1)), _part(adaptation, by_class[:, cut:].reshape(-1))
-
-
-def _part(adaptation: Adaptation, members: Tensor) -> Adaptation:
-    """The adaptation with some examples of the support set, and their dropout noise."""
-    episode, noise = adaptation.episode, adaptation.noise
-    part = replace(episode, train=Split(episode.support.inputs[members], episode.support.labels[members]))
-    rows = {name: value[:, members] for name, value in noise.support.items()}
-    return replace(adaptation, episode=part, noise=noise._replace(support=rows))
 
 
 def evaluate(

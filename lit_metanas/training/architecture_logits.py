@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -60,23 +60,6 @@ class ArchitectureLogits(nn.Module):
         for row, gone in zip(self.probabilities().values(), self.pruned.split(self.sizes), strict=True):
             gone |= (row < below) & (row < row.max())
 
-    def tie(self, tree: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Replace each tensor by the mean over the choices of its group."""
-        return self._tied(tree, lambda rows: torch.stack(rows).mean(0))
-
-    def tie_noise(self, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Give all choices of a group the noise of its first, so that they take the same label."""
-        return self._tied(noise, lambda rows: rows[0])
-
-    def _tied(self, tree: Mapping[str, Tensor], joined: Callable[[list[Tensor]], Tensor]) -> dict[str, Tensor]:
-        """One tensor for all choices of a group; a choice without a group is tied to none."""
-        keys = {choice.name: (choice.group or choice.name, choice.labels) for choice in self.choices}
-        rows: dict[object, list[Tensor]] = {}
-        for name, key in keys.items():
-            rows.setdefault(key, []).append(tree[name])
-        shared = {key: joined(own) for key, own in rows.items()}
-        return {name: shared[key] for name, key in keys.items()}
-
     @torch.no_grad()
     def inherit(self, labels: Mapping[str, Sequence[str]], logits: Mapping[str, Tensor]) -> None:
         """Take over another space's logits for the labels that both have; what is pruned there is pruned here."""
@@ -114,7 +97,6 @@ class ArchitectureSchedule:
 
     Attributes:
         warm_up: until then logits stay as they are and only weights are trained.
-        tied_until: until then all choices of a group (the kernels of all layers, …) are one choice for the network.
         prune_below: candidates whose probability falls below this are dropped after the warm-up; 0 keeps all.
         prior: labels to start from, by group or by choice.
         prior_strength: how much larger the logit of a prior label is at the start.
@@ -127,14 +109,13 @@ class ArchitectureSchedule:
     """
 
     warm_up: float = 0.0
-    tied_until: float = 0.0
     prune_below: float = 0.0
     prior: Mapping[str, str] | None = None
     prior_strength: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name in ("warm_up", "tied_until", "prune_below") and not 0 <= value <= 1:
+            if name in ("warm_up", "prune_below") and not 0 <= value <= 1:
                 raise ValueError(f"ArchitectureSchedule: {name} is {value}; it must lie between 0 and 1.")
 
 

@@ -95,16 +95,13 @@ class MetaWeights(ABC):
     def check_candidates(self, space: SearchSpace) -> None:
         """Raise ValueError unless all candidates of a space are among those of the checkpoint."""
         for choice in space.choices:
-            theirs = self.labels.get(choice.name)
-            has = "no such choice"
-            if theirs is not None:
-                if set(choice.labels) <= set(theirs):
-                    continue
-                has = f"only {printable(', '.join(theirs), 200)}"
-            raise ValueError(
-                f"The checkpoint is of another search space: for '{choice.name}' the model has "
-                f"{', '.join(choice.labels)}, the checkpoint {has}: give one of the model's space."
-            )
+            theirs = self.labels.get(choice.name, [])
+            if not set(choice.labels) <= set(theirs):
+                known = printable(", ".join(theirs), 200) or "none"
+                raise ValueError(
+                    f"The checkpoint is of another search space: for '{choice.name}' the model has "
+                    f"{', '.join(choice.labels)}, the checkpoint only {known}: give one of the model's space."
+                )
 
 
 def plain_entry(schema: int, labels: Mapping[str, list[str]], shape: Shape, cost: Cost) -> dict[str, Any]:
@@ -209,21 +206,12 @@ class TaskStart(MetaWeights):
         """The number of outputs."""
         return next(len(value) for value in self.outputs.values())
 
-    def check_sizes(self, own: Mapping[str, Tensor]) -> None:
-        """Raise ValueError unless all weights of a model are here in their shapes; they may lie on the meta device."""
-        theirs = {**self.weights, **self.outputs}
-        if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
-            raise ValueError("The checkpoint's weights are of another space or number of outputs: give it its own.")
-
     def for_task(self, space: SearchSpace, task: Task) -> dict[str, Tensor]:
         """The weights that children of a space inherit for a task; a classifier only where it has as many outputs."""
         self.check_space(space)
         if (what := self.vocabularies.difference(Vocabularies.of(task))) is not None:
-            sizes = ""
-            if not same_shape(self.shape, task.shape):
-                sizes = f" ({describe_shape(self.shape)}, not {describe_shape(task.shape)})"
             raise ValueError(
-                f"The checkpoint was meta-trained with {what} than task '{task.id}' has{sizes}: give the task the "
+                f"The checkpoint was meta-trained with {what} than task '{task.id}' has: give the task the "
                 "preprocessing of the checkpoint's tasks, or the search no 'start'."
             )
         self.check_shape(task.shape)

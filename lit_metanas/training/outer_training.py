@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -71,6 +71,7 @@ class OuterTraining(LightningModule):
                 f"{name}: skipped is {short_number(skipped)}; give the number of tasks that may be left out, or 0."
             )
         self.flops, self.skipped, self.seed = flops, skipped, seed
+        self.ends_by_itself = flops is not None
         self.automatic_optimization = False
         self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
@@ -90,11 +91,6 @@ class OuterTraining(LightningModule):
         if self.trainer.train_dataloader is None:
             return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
         return min(1.0, int(self.outer_steps) / float(self.trainer.estimated_stepping_batches))
-
-    @property
-    def ends_by_itself(self) -> bool:
-        """Whether a budget of FLOPs ends the training."""
-        return self.flops is not None
 
     @property
     def is_finished(self) -> bool:
@@ -154,20 +150,16 @@ def validate_anew(checkpoint: dict[str, Any]) -> None:
         progress["total"] = {**dict.fromkeys(progress["total"], 0), "ready": 1, "started": 1}
 
 
-class OuterMean(NamedTuple):
-    """One outer step's gradient and metrics, the same on all processes."""
-
-    gradients: Parameters  # mean over the finite tasks; zeros where there is none
-    metrics: Metrics  # of the finite tasks in their order, as `MetaGradient` gives them
-    finite: Tensor  # which of all tasks have a finite loss and gradient, shape (tasks,)
-    flops: int  # sum over all tasks
-    signalled: bool  # whether any process had a signal
-
-
 def outer_mean(
     gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
-) -> OuterMean:
-    """The mean over the finite tasks of all processes, which have as many tasks each."""
+) -> tuple[Parameters, Metrics, Tensor, int, bool]:
+    """One outer step's gradient and metrics over all processes, which have as many tasks each; the same on all.
+
+    Returns:
+        The mean gradient of the finite tasks, zeros where there is none; their metrics in their order, as
+        ``MetaGradient`` gives them; which of all tasks have a finite loss and gradient, shape ``(tasks,)``; the FLOPs
+        of all tasks; and whether any process had a signal.
+    """
     # `gradients` are the sum over this process's finite tasks, divided by the number of all of them.
     world, rank, losses = trainer.world_size, trainer.global_rank, metrics["losses"]
     # Half precision could not hold the FLOPs, nor the sum of many gradients.
@@ -194,7 +186,7 @@ def outer_mean(
         scale = len(finite) / max(1, int(finite.sum()))
         gradients = gradients.map(lambda value: value * scale)
         rows = {name: value[finite] for name, value in rows.items()}
-    return OuterMean(gradients, rows, finite, flops, signalled)
+    return gradients, rows, finite, flops, signalled
 
 
 class EpisodeScores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -55,77 +54,6 @@ class AdaptedChild:
     def finite(self) -> bool:
         """Whether the loss and all changes are finite."""
         return all(bool(value.isfinite().all()) for value in (self.loss, *self.change.values()))
-
-
-@dataclass(frozen=True)
-class InnerTraining:
-    """Steps of Adam on a task's train part, each on a new batch of at least 2 examples; a smaller part is one batch."""
-
-    space: SearchSpace
-    steps: int
-    rate: float
-    batch_size: int
-
-    def sample(self, generator: torch.Generator) -> Architecture:
-        """Draw an architecture that can be built."""
-        return first_buildable(self.space, lambda: self.space.sample(generator))
-
-    def adapt(
-        self, weights: Mapping[str, Tensor], task: Task, architecture: Architecture, generator: torch.Generator
-    ) -> AdaptedChild:
-        """Train a child, which begins with the given weights by name; these stay as they are."""
-        # The generator draws the batches, and the seed of dropout and of weights that are not inherited.
-        space, goal, like = self.space, task.goal, next(iter(weights.values()))
-        space.check_objective(goal)
-        inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
-        size = min(self.batch_size, len(labels))
-        with apart_from_caller(like.device):
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-            network = space.child(architecture, task.shape, task.way, weights).to(like).train()
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            before = space.supernet_weights(network)
-            optimizer = torch.optim.Adam(network.parameters(), lr=self.rate)
-            losses = []
-            for _ in range(self.steps):
-                chosen = torch.randperm(len(labels), generator=generator)[:size].to(labels.device)
-                loss = training_loss(space, network, goal, inputs[chosen], labels[chosen])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(loss.detach())
-        after = space.supernet_weights(network)
-        # A classifier of another number of outputs is not inherited.
-        begun = [name for name, value in before.items() if name in weights and _is_leading(value, weights[name])]
-        if not begun:
-            raise ValueError(
-                f"{space.name} does not name the weights that a child has learned, so none can be meta-trained: define "
-                "supernet_weights."
-            )
-        change = {name: after[name] - before[name] for name in begun}
-        cost = training_cost(space, architecture, task.shape, task.way, images=self.steps * size)
-        return AdaptedChild(network, change, torch.stack(losses).mean(), cost)
-
-    def score(self, network: nn.Module, task: Task) -> float:
-        """The metric of an adapted child on a task's val part, or on its test part if it has none."""
-        # Batch-norm takes means and variances over the train part, without dropout (precise batch-norm, Wu and Johnson
-        # 2021). The examples are ordered by class, so each batch has some from everywhere.
-        like = next(network.parameters())
-        part = task.test
-        if task.val is not None and len(task.val):
-            part = task.val
-        learned, judged = (channels_last(inputs_like(each.inputs, like)) for each in (task.train, part))
-        network.eval()
-        norms = batch_norms(network)
-        for layer in norms:
-            layer.train()
-            layer.reset_running_stats()
-            layer.momentum = None  # the mean over all batches
-        if norms:
-            batches = max(1, len(learned) // self.batch_size)
-            with torch.no_grad():
-                for first in range(batches):
-                    network(learned[first::batches])
-        return judge(network.eval(), Split(judged, part.labels), task.goal).value
 
 
 def _is_leading(value: Tensor, whole: Tensor) -> bool:
@@ -199,7 +127,7 @@ class TaskReptile(OuterTraining):
             if not rate > 0:
                 raise ValueError(f"TaskReptile: {name} is {rate}; give a positive number.")
         self.space = space
-        self.inner = InnerTraining(space, inner_steps, inner_rate, batch_size)
+        self.inner_steps, self.inner_rate, self.batch_size = inner_steps, inner_rate, batch_size
         self.epsilon = epsilon
         self.val_architectures = val_architectures
         self.register_module("supernet", None)
@@ -246,7 +174,7 @@ class TaskReptile(OuterTraining):
         trainer, step, progress = self.trainer, int(self.outer_steps), self.progress
         tasks = [each.task for each in batch]
         adapted = [
-            self._adapt(task, task_generator(self.seed, step, place * trainer.world_size + trainer.global_rank))
+            self.adapt(task, task_generator(self.seed, step, place * trainer.world_size + trainer.global_rank))
             for place, task in enumerate(tasks)
         ]
         mean, losses, inputs = self._mean_change(adapted)
@@ -280,9 +208,9 @@ class TaskReptile(OuterTraining):
             for task in (each.task.trainable() for each in batch):
                 number, values = self._scores.number(self.trainer), []
                 for place in range(self.val_architectures):
-                    architecture = self.inner.sample(task_generator(self.seed, EVALUATION, place))
+                    architecture = self._sample(task_generator(self.seed, EVALUATION, place))
                     generator = task_generator(self.seed, FIRST_JUDGED - number, place)
-                    values.append(self.inner.score(self._adapt(task, generator, architecture).network, task))
+                    values.append(self.score(self.adapt(task, generator, architecture).network, task))
                 self._scores.mine.append(sum(values) / len(values))
 
     def on_validation_epoch_end(self) -> None:
@@ -307,7 +235,6 @@ class TaskReptile(OuterTraining):
             self.vocabularies = found.vocabularies
         if (what := found.vocabularies.difference(self.vocabularies)) is not None:
             raise ValueError(f"The checkpoint was meta-trained with {what} than the tasks have: give it its own tasks.")
-        found.check_sizes(self.weights())
         validate_anew(checkpoint)
         try:
             self.account = Account.kept(checkpoint[TASKS_KEY]["own"])
@@ -330,12 +257,72 @@ class TaskReptile(OuterTraining):
         if len(task.train) < 2:
             raise ValueError(f"Task '{task.id}' has {len(task.train)} training examples: give at least two.")
 
-    def _adapt(self, task: Task, generator: torch.Generator, architecture: Architecture | None = None) -> AdaptedChild:
-        """Train a child on a task from the current weights; the architecture is drawn where none is given."""
+    def _sample(self, generator: torch.Generator) -> Architecture:
+        """Draw an architecture that can be built."""
+        return first_buildable(self.space, lambda: self.space.sample(generator))
+
+    def adapt(self, task: Task, generator: torch.Generator, architecture: Architecture | None = None) -> AdaptedChild:
+        """Train a child, which begins with the current weights; these stay as they are.
+
+        Each step of Adam takes a new batch of at least 2 examples of the task's train part; a smaller part is one.
+        The architecture is drawn where none is given.
+        """
+        # The generator draws the batches, too, and the seed of dropout and of weights that are not inherited.
         self._check(task)
         if architecture is None:
-            architecture = self.inner.sample(generator)
-        return self.inner.adapt(self.weights(), task, architecture, generator)
+            architecture = self._sample(generator)
+        weights, space, goal = self.weights(), self.space, task.goal
+        like = next(iter(weights.values()))
+        space.check_objective(goal)
+        inputs, labels = channels_last(inputs_like(task.train.inputs, like)), task.train.labels
+        size = min(self.batch_size, len(labels))
+        with apart_from_caller(like.device):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            network = space.child(architecture, task.shape, task.way, weights).to(like).train()
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            before = space.supernet_weights(network)
+            optimizer = torch.optim.Adam(network.parameters(), lr=self.inner_rate)
+            losses = []
+            for _ in range(self.inner_steps):
+                chosen = torch.randperm(len(labels), generator=generator)[:size].to(labels.device)
+                loss = training_loss(space, network, goal, inputs[chosen], labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+        after = space.supernet_weights(network)
+        # A classifier of another number of outputs is not inherited.
+        begun = [name for name, value in before.items() if name in weights and _is_leading(value, weights[name])]
+        if not begun:
+            raise ValueError(
+                f"{space.name} does not name the weights that a child has learned, so none can be meta-trained: define "
+                "supernet_weights."
+            )
+        change = {name: after[name] - before[name] for name in begun}
+        cost = training_cost(space, architecture, task.shape, task.way, images=self.inner_steps * size)
+        return AdaptedChild(network, change, torch.stack(losses).mean(), cost)
+
+    def score(self, network: nn.Module, task: Task) -> float:
+        """The metric of an adapted child on a task's val part, or on its test part if it has none."""
+        # Batch-norm takes means and variances over the train part, without dropout (precise batch-norm, Wu and Johnson
+        # 2021). The examples are ordered by class, so each batch has some from everywhere.
+        like = next(network.parameters())
+        part = task.test
+        if task.val is not None and len(task.val):
+            part = task.val
+        learned, judged = (channels_last(inputs_like(each.inputs, like)) for each in (task.train, part))
+        network.eval()
+        norms = batch_norms(network)
+        for layer in norms:
+            layer.train()
+            layer.reset_running_stats()
+            layer.momentum = None  # the mean over all batches
+        if norms:
+            batches = max(1, len(learned) // self.batch_size)
+            with torch.no_grad():
+                for first in range(batches):
+                    network(learned[first::batches])
+        return judge(network.eval(), Split(judged, part.labels), task.goal).value
 
     def _mean_change(self, adapted: list[AdaptedChild]) -> tuple[dict[str, Tensor], Tensor, int]:
         """Over the tasks of all processes."""

@@ -123,8 +123,7 @@ def test_what_a_prediction_lacks_gets_a_sentence(refusal: Callable[..., str]) ->
         (["out", "empty"], "There are no new examples in"),
         (["out", "help.csv", "--output=out.txt"], "The output"),
         (["absent", "new.txt"], "There is no 'model.json' in 'absent': give the folder of an exported network."),
-        (["out/weights.pt", "new.txt"], "do not tell the classes of new examples: give its folder, 'out'."),
-        (["help.csv", "new.txt"], "do not tell the classes of new examples: give the folder of an exported network."),
+        (["out/weights.pt", "new.txt"], "There is no 'model.json' in 'out/weights.pt': give the folder of an exported"),
     ):
         assert sentence in refusal("predict", *words)
     about = json.loads(Path("out/model.json").read_text())

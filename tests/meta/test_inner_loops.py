@@ -124,14 +124,6 @@ def test_progress_restarts_or_follows():
     assert NoInnerLoop().progress(0, 0.7) == 0.7
 
 
-def test_split_of_one_shot_is_refused():
-    supernet = tiny.TinySupernet()
-    learner = Learner(supernet, Softmax(), PrototypeLinearHead())
-    loop = AlternatingInnerLoop(steps=1, logit_split=0.5)
-    with pytest.raises(ValueError, match="at 1 shot"):
-        evaluate(learner, loop, tiny.parameters_of(supernet), tiny.episode(0, shot=1), task_generator(0, 0, 0))
-
-
 class TiedSupernet(Supernet):
     """Two linear layers with one weight."""
 

@@ -145,7 +145,7 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
     ),
     "MetaNAS": lambda: given(
         meta_gradient=MetaNAS(), relaxation=AnnealedSoftmax(), head=PrototypeLinearHead(),
-        inner_loop=AlternatingInnerLoop(steps=2, learning_rate=0.5, logit_split=0.5), weight_optimizer=sgd(1.0),
+        inner_loop=AlternatingInnerLoop(steps=2, learning_rate=0.5), weight_optimizer=sgd(1.0),
         logit_optimizer=sgd(1.0), anneal=False, task_architectures=AdaptedLogits(),
     ),
     "T-NAS": lambda: given(
@@ -153,7 +153,7 @@ META: dict[str, Callable[[], dict[str, Any]]] = {
         inner_loop=JointInnerLoop(steps=2), batch_norm="support",
     ),
     "PrototypeLoss, Gumbel-softmax": lambda: given(
-        relaxation=GumbelSoftmax(), schedule=ArchitectureSchedule(tied_until=0.5, prune_below=0.3)
+        relaxation=GumbelSoftmax(), schedule=ArchitectureSchedule(prune_below=0.3)
     ),
     "PrototypeLoss, straight-through": lambda: given(relaxation=StraightThrough(), batch_norm="transductive"),
     "PrototypeLoss, sampled child": lambda: given(meta_gradient=PrototypeLoss(), relaxation=SampledChild(end=0.1)),

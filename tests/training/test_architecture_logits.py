@@ -1,4 +1,4 @@
-"""The logits as one vector: prior, pruning, ties, inheritance, fixed labels."""
+"""The logits as one vector: prior, pruning, inheritance, fixed labels."""
 
 import torch
 
@@ -46,16 +46,6 @@ def test_pruning():
     set_values(logits, (0, 0, 1), (-5, 9, 9), (0,), (9, -9))
     logits.prune(1.0)
     assert not logits.open
-
-
-def test_ties():
-    logits = ArchitectureLogits(CHOICES)
-    set_values(logits, (1, 2, 3), (3, 2, 7), (5,), (8, 9))
-    tied = logits.tie(logits.tree())
-    assert tied["a.kernel"].tolist() == tied["b.kernel"].tolist() == [2, 2, 5]
-    assert tied["b.pool"].tolist() == [8, 9]
-    noise = logits.tie_noise({name: row + 0.5 for name, row in logits.tree().items()})
-    assert noise["b.kernel"].tolist() == noise["a.kernel"].tolist() == [1.5, 2.5, 3.5]
 
 
 def test_inheritance_goes_by_label():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import lit_metanas as lm
-from lit_metanas.training.task_reptile import InnerTraining
+from lit_metanas.training.task_reptile import TaskReptile
 
 SPACE = lm.LayeredSpace(widths=(4,), dropouts=(0.5,))
 
@@ -17,10 +17,16 @@ def task():
     return lm.Task("noise", way=2, train=train, val=val, test=val)
 
 
+def inner_training(steps=2, size=32):
+    """A meta-training whose weights are made, as for the task."""
+    model = TaskReptile(space=SPACE, inner_steps=steps, inner_rate=1e-3, batch_size=size)
+    model._build((1, 8, 8), 2)
+    return model
+
+
 def adapted(task, steps=2):
-    inner, generator = InnerTraining(SPACE, steps, 1e-3, 32), torch.Generator().manual_seed(1)
-    weights = lm.estimators.fresh_weights(SPACE, task.shape, seed=0)
-    return inner, inner.adapt(weights, task, inner.sample(generator), generator).network
+    inner = inner_training(steps)
+    return inner, inner.adapt(task, torch.Generator().manual_seed(1)).network
 
 
 def statistics(network):
@@ -29,12 +35,12 @@ def statistics(network):
 
 
 def test_statistics_are_those_of_all_examples_however_they_are_ordered(task):
-    inner, network = adapted(task)
+    network = adapted(task)[1]
     bright = torch.cat([0.1 * task.train.inputs[:30], 0.5 + 0.5 * task.train.inputs[:30]])  # a class behind the other
     train = lm.Split(bright, torch.arange(60) // 30)
     found = []
     for size in (20, 60):
-        sized = InnerTraining(SPACE, inner.steps, inner.rate, size)
+        sized = inner_training(size=size)
         sized.score(network, lm.Task("ordered", way=2, train=train, val=task.val, test=task.test))
         found.append(statistics(network))
     first = next(layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
@@ -42,8 +48,8 @@ def test_statistics_are_those_of_all_examples_however_they_are_ordered(task):
 
 
 def test_a_rest_of_one_is_no_batch_of_its_own(task):
-    inner, network = adapted(task)
-    one = InnerTraining(SPACE, inner.steps, inner.rate, 2)
+    network = adapted(task)[1]
+    one = inner_training(size=2)
     train = lm.Split(task.train.inputs[:3], torch.tensor([0, 1, 0]))
     one.score(network, lm.Task("three", way=2, train=train, val=task.val, test=task.test))
     layer = next(layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))

@@ -431,5 +431,7 @@ def test_a_program_is_the_one_that_is_described(result: lm.SearchResult) -> None
     with pytest.raises(FileNotFoundError, match=r"There is no 'model.pt2' in 'out'"):
         lm.load("out")
     os.mkfifo(program)
-    with pytest.raises(ValueError, match=r"'out/model.pt2' is not a regular file: give the folder of an exported net"):
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no 'model.pt2' in 'out': give the folder of an exported net"
+    ):
         lm.load("out")

@@ -39,9 +39,9 @@ class Spoiled(EpisodeDataModule):
         return loader([episodes[start : start + 4] for start in (0, 4, 8)])
 
 
-def noise_of(model, places, parameters, episode, place, tied):
+def noise_of(model, places, parameters, episode, place):
     """An episode's own noise, wherever it is in its batch."""
-    return MetaSearch._noise(model, parameters, episode, places[episode.id], tied)
+    return MetaSearch._noise(model, parameters, episode, places[episode.id])
 
 
 def loader(batches):

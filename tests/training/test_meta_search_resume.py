@@ -16,7 +16,7 @@ from lit_metanas.training.meta_search.meta_search import default_weight_optimize
 # Lightning remarks that a resumed run writes into the folder that it resumes from.
 pytestmark = pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 METHODS = {
-    "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.5, prune_below=0.47)},
+    "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.47)},
     "maml": lambda: adapting(MAML(), shape=None, relaxation=GumbelSoftmax(), head=LinearHead(), gradient_clip=1.0),
 }
 

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections import defaultdict
 
 import pytest
 import torch
@@ -81,33 +80,6 @@ def test_logits_stay_in_the_warm_up():
     zero = torch.zeros_like(rows[0])
     assert all(torch.equal(row, zero) for row in rows[:4])  # progress 0, 1/8, 2/8, 3/8
     assert all(not torch.equal(row, zero) for row in rows[4:])
-
-
-def test_tied_choices_have_one_label_and_equal_logits_until_they_are_freed():
-    model = make_model(schedule=ArchitectureSchedule(tied_until=0.5))
-    drawn, equal = [], []
-    original = model.supernet.forward
-
-    def spy(inputs, mixture, *args, **options):
-        labels = defaultdict(set)
-        for choice in model.space.choices:
-            labels[choice.group].add(mixture[choice.name].index)
-        if not options:  # no running statistics
-            drawn.append((model.progress, max(len(found) for found in labels.values())))
-        return original(inputs, mixture, *args, **options)
-
-    class Watch(Losses):
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            groups = defaultdict(list)
-            for choice in pl_module.space.choices:
-                groups[choice.group].append(pl_module.logits.tree()[choice.name])
-            equal.append(all(torch.equal(row, rows[0]) for rows in groups.values() for row in rows))
-
-    model.supernet.forward = spy
-    fit(model, make_data(steps_per_epoch=8), callbacks=[Watch()], limit_val_batches=0)
-    assert all(differing == 1 for progress, differing in drawn if progress < 0.5)
-    assert any(differing > 1 for progress, differing in drawn if progress >= 0.5)
-    assert equal == [True] * 4 + [False] * 4
 
 
 def test_pruned_candidates_never_return_and_the_likeliest_stays():
@@ -275,12 +247,3 @@ def test_loss_is_logged_where_loggers_take_it_at_the_end_and_from_time_to_time(i
     trainer, _ = fit(model, make_data(steps_per_epoch=7), log_every_n_steps=3)
     assert steps == expected
     assert "train/accuracy" in trainer.callback_metrics
-
-
-def test_cost_of_a_fixed_architectures_step_is_counted_once(monkeypatch):
-    model = make_model(meta_gradient=None, relaxation=None, architecture=dict(make_model().architecture()))
-    calls, flops = [], model.meta_gradient.flops
-    monkeypatch.setattr(model.meta_gradient, "flops", lambda *args: calls.append(1) or flops(*args))
-    fit(model, make_data(steps_per_epoch=3))
-    assert len(calls) == 1
-    assert int(model.spent) == 3 * 2 * next(iter(model._flops_of_size.values()))

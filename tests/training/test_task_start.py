@@ -155,10 +155,6 @@ def test_a_start_of_something_else_is_refused(images, texts):
         start(images[1], larger, IMAGES)
     with pytest.raises(ValueError, match="of inputs than task 'cipher/0' has: give the task the preproc"):
         start(texts[1], Ciphers(range(1), letters=OTHERS)[0], WRITERS)
-    larger = Ciphers(range(1), letters=OTHERS)[0]
-    larger.vocabulary = 30
-    with pytest.raises(ValueError, match=r"'cipher/0' has \(sequences of up to 4 of 10 tokens, not .* 30 tokens\)"):
-        start(texts[1], larger, WRITERS)
     other = Ciphers(range(1))[0]
     other.objective = lm.Translation(OTHERS)
     with pytest.raises(ValueError, match="with another vocabulary of outputs than task 'cipher/0' has: give the"):
@@ -224,7 +220,7 @@ def test_another_model_does_not_go_on(images, texts):
     narrow = lm.LayeredSpace(
         kernels=(1, 3), depths=(2,), widths=(4,), activations=("ReLU", "Tanh"), pools=("max",), dropouts=(0.0,)
     )
-    with pytest.raises(ValueError, match="weights are of another space or number of outputs: give it its own"):
+    with pytest.raises(ValueError, match="is damaged or of another configuration"):
         run(narrow, stripe_data(), Keeps(), str(images[1]))
     data = lm.TrainingTaskDataModule(Ciphers(range(4), letters=OTHERS))
     with pytest.raises(ValueError, match="with another vocabulary or preprocessing of inputs than the tasks have"):

@@ -89,10 +89,6 @@ class QuestionWords(Preprocessing):
         """The inputs of questions with what they are asked of, shape ``(n, steps)``."""
         return self.encode_stories(_asked(raw))[0]
 
-    def whole(self, raw: Sequence[Any]) -> list[bool]:
-        """Whether nothing of what each question is asked of is cut off."""
-        return self.encode_stories(_asked(raw))[1]
-
     def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, list[bool]]:
         """The inputs of questions about stories, shape ``(n, steps)``, and whether each has all of its story."""
         known: dict[str, list[int]] = {}

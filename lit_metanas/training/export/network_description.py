@@ -77,17 +77,7 @@ def _output_in_words(objective: Objective) -> str:
 
 def exported_file(directory: str | os.PathLike[str], name: str) -> Path:
     """A file of an exported network."""
-    file, own = Path(directory) / name, Path(directory).parent
-    if Path(directory).is_file():
-        folder = "the folder of an exported network"
-        if (own / DESCRIPTION).is_file():
-            folder = f"its folder, '{own}'"
-        raise FileNotFoundError(
-            f"'{directory}' is a file, and a program, a checkpoint or weights alone do not tell the classes of new "
-            f"examples: give {folder}."
-        )
-    if file.exists() and not file.is_file():
-        raise ValueError(f"'{file}' is not a regular file: give the folder of an exported network.")
+    file = Path(directory) / name
     if not file.is_file():
         raise FileNotFoundError(f"There is no '{name}' in '{directory}': give the folder of an exported network.")
     return file

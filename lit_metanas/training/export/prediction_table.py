@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.io.files import open_regular, own_path, write_whole
 from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
-from lit_metanas.kinds import Columns, LogMel, QuestionWords, TextRows
+from lit_metanas.kinds import Columns, LogMel, TextRows
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN
 from lit_metanas.kinds.sounds.sound_files import read_sound
 from lit_metanas.objectives import Classification, Regression, SeveralLabels
@@ -131,12 +130,19 @@ class PredictionTable:
         warn_of_data(f"{number} of {read + number} {noun} cannot be read, and have no prediction. {named}{more}")
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
-        """Say once that sounds are cut, or examples of which texts are written; texts to be classified mostly are."""
-        if self._told_of_cut or (self._classifies and not isinstance(self.exported.preprocessing, LogMel)):
+        """Say once that sounds are longer than what is read of them."""
+        made = self.exported.preprocessing
+        if self._told_of_cut or not isinstance(made, LogMel):
             return
-        if (told := _first_longer(examples, self.exported.preprocessing)) is not None:
-            self._told_of_cut = True
-            warn_of_data(f"{told}: the rest of longer {self.exported.noun} is left out.")
+        for file in examples:
+            seconds = read_sound(file, lambda rate: 1).seconds
+            if made.cuts(seconds):
+                self._told_of_cut, most = True, made.longest / made.rate
+                warn_of_data(
+                    f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read: the rest of longer "
+                    f"{self.exported.noun} is left out."
+                )
+                return
 
 
 def _of_class(probabilities: Sequence[float], best: int, classes: Sequence[str]) -> Row:
@@ -168,28 +174,6 @@ def predict_command(folder: str, kind: str | None = None) -> list[str]:
     if kind is not None and "." in kind:
         words += ["--kind", kind]
     return words
-
-
-def _first_longer(examples: Sequence[Any], preprocessing: Preprocessing | None) -> str | None:
-    """A clause on the first example of which something is cut off; None where nothing is."""
-    match preprocessing:
-        case LogMel():
-            for file in examples:
-                seconds = read_sound(file, lambda rate: 1).seconds
-                if preprocessing.cuts(seconds):
-                    most = preprocessing.longest / preprocessing.rate
-                    return f"'{writable(str(file))}' lasts {seconds:.2f} s, and {most:.2f} s are read"
-            return None
-        case TextPreprocessing():
-            room = f"{preprocessing.steps} tokens"
-        case QuestionWords():
-            room = f"{preprocessing.words.steps} words"
-        case _:
-            return None
-    for text, fits in zip(examples, preprocessing.whole(examples), strict=True):
-        if not fits:
-            return f"'{printable(' '.join(text.split()), 40)}' has more than the {room} that are read"
-    return None
 
 
 def _readable(

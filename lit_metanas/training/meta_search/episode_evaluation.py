@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -114,18 +114,6 @@ def _unpack(images: Tensor) -> Tensor:
     return images
 
 
-@dataclass(frozen=True)
-class MetaTrained:
-    """What meta-training left."""
-
-    space: SearchSpace
-    learner: Learner
-    inner_loop: InnerLoop
-    parameters: Parameters
-    images: Tensor  # of the last training tasks; none where nothing was trained
-    seed: int
-
-
 class AdaptedLogits:
     """Derives an architecture from logits that adapt in the inner loop (Lian et al. 2020, T-NAS, Algorithm 2).
 
@@ -147,7 +135,6 @@ class AdaptedLogits:
         self.found: list[Architecture] = []
         self.cost = Cost()
         self.statistics: dict[Architecture, Mapping[str, Tensor]] = {}
-        self._trained: MetaTrained | None = None
 
     @property
     def mean_cost(self) -> Cost:
@@ -164,35 +151,37 @@ class AdaptedLogits:
                 f"{inner_loop.steps} steps: give JointInnerLoop or AlternatingInnerLoop."
             )
 
-    def begin(self, trained: MetaTrained) -> None:
-        """Forget earlier episodes; those to come are of what ``trained`` holds."""
-        self.found, self.cost, self._trained = [], Cost(), trained
+    def begin(self, space: SearchSpace, inner_loop: InnerLoop, images: Tensor, seed: int) -> None:
+        """Forget earlier episodes; ``images`` are of the last training tasks, none where nothing was trained."""
+        self._space, self._inner_loop, self._images, self._seed = space, inner_loop, images, seed
+        self.found, self.cost = [], Cost()
         self.statistics.clear()
 
     @torch.no_grad()
-    def take(self, episode: Episode, number: int) -> tuple[Learner, Parameters]:
+    def take(
+        self, learner: Learner, parameters: Parameters, episode: Episode, number: int
+    ) -> tuple[Learner, Parameters]:
         """What judges an episode, of which only the support set is read; ``number`` is its place in its series.
 
         The learner has the supernet, under a relaxation that computes the episode's architecture alone.
         """
-        trained, begin = self._trained, time.perf_counter()
-        assert trained is not None
-        learner, inner_loop = replace(trained.learner, statistics=None), trained.inner_loop
-        steps, generator = inner_loop.steps, task_generator(trained.seed, ADAPTED_LOGITS, number)
-        noise = learner.draw_noise(trained.parameters.logits, episode, generator, steps=steps)
+        begin, learner, inner_loop = time.perf_counter(), replace(learner, statistics=None), self._inner_loop
+        steps, generator = inner_loop.steps, task_generator(self._seed, ADAPTED_LOGITS, number)
+        noise = learner.draw_noise(parameters.logits, episode, generator, steps=steps)
         adaptation = Adaptation(learner, episode, noise)
-        adapted = inner_loop.adapt(trained.parameters, adaptation)
-        architecture = trained.space.derive(adapted.logits)
+        adapted = inner_loop.adapt(parameters, adaptation)
+        architecture = self._space.derive(adapted.logits)
         if architecture not in self.statistics:
-            mixture, weights = one_hot(trained.space.choices, architecture), trained.parameters.weights
+            mixture = one_hot(self._space.choices, architecture)
             # Without images, where nothing was trained, these are empty.
-            _, self.statistics[architecture] = embed_and_record(learner.supernet, weights, mixture, trained.images)
-        learner = replace(learner, relaxation=Derived(trained.space), statistics=self.statistics[architecture])
+            found = embed_and_record(learner.supernet, parameters.weights, mixture, self._images)
+            self.statistics[architecture] = found[1]
+        learner = replace(learner, relaxation=Derived(self._space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(
             steps=steps,
             images=sum(inner_loop.support_images(episode, step) for step in range(steps)),
-            flops=inner_loop.flops(trained.parameters, adaptation),
+            flops=inner_loop.flops(parameters, adaptation),
             seconds=time.perf_counter() - begin,
         )
-        return learner, trained.parameters._replace(logits=adapted.logits)
+        return learner, parameters._replace(logits=adapted.logits)

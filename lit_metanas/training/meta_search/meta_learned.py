@@ -27,7 +27,7 @@ from lit_metanas.relaxations import Derived, Relaxation
 from lit_metanas.spaces import Architecture, SearchSpace, Supernet, inherit
 from lit_metanas.tasks.task import Episode
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits, MetaTrained, RunningStatistics
+from lit_metanas.training.meta_search.episode_evaluation import AdaptedLogits, RunningStatistics
 from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, labels_by_choice
 from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, validate_anew
 
@@ -242,9 +242,7 @@ class MetaLearned(OuterTraining):
         if needed and (blank or self.statistics.lacking(self.meta_parameters())):
             raise ValueError("batch_norm 'running' needs statistics from training: give --ckpt_path, or train first.")
         if own is not None:
-            with torch.inference_mode(False):
-                parameters = self.meta_parameters()
-                own.begin(MetaTrained(self.space, self.learner, self.inner_loop, parameters, images, self.seed))
+            own.begin(self.space, self.inner_loop, images, self.seed)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -287,11 +285,10 @@ class MetaLearned(OuterTraining):
         learner, inner_loop = replace(self.learner, relaxation=relaxation, statistics=statistics), self.inner_loop
         # Trainers evaluate in inference mode by default, under which nothing can adapt.
         with torch.inference_mode(False), torch.enable_grad():
-            parameters = self.meta_parameters()
             for episode in map(Episode.trainable, batch):
-                number = scores.number(self.trainer)
+                number, parameters = scores.number(self.trainer), self.meta_parameters()
                 if self.task_architectures is not None and scores is self._derived:
-                    learner, parameters = self.task_architectures.take(episode, number)
+                    learner, parameters = self.task_architectures.take(self.learner, parameters, episode, number)
                 found = evaluate(
                     learner,
                     inner_loop,

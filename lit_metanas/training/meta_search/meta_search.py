@@ -64,7 +64,7 @@ class MetaSearch(MetaLearned):
         weight_optimizer: steps weights and head.
         logit_optimizer: steps the logits.
         anneal: whether both learning rates fall to zero as a half cosine.
-        schedule: warm-up, tying, pruning and prior of the logits.
+        schedule: warm-up, pruning and prior of the logits.
         flops: training budget, 3 x forward multiply-adds x images; None trains for the Trainer's steps.
         architecture: labels to fix: a mapping, or the path of an ``architectures.json`` whose best entry is taken.
         start: checkpoint to take weights, head and logits from, for instance of the search that found
@@ -147,7 +147,6 @@ class MetaSearch(MetaLearned):
         self.query_dropout = query_dropout
         self.gradient_clip = gradient_clip
         self._logged = 0.0
-        self._flops_of_size: dict[tuple[int, int], int] = {}
 
     def sampled_child(self) -> dict[str, Tensor]:
         """What the relaxation makes of the logits for the first task of the coming step, the same on all processes.
@@ -171,13 +170,12 @@ class MetaSearch(MetaLearned):
         """One outer step: adapt to each task, average the meta-gradients of all processes, update, count the cost."""
         progress = self.progress
         parameters = self.meta_parameters()
-        tied = progress < self.schedule.tied_until
-        noises = [self._noise(parameters, episode, place, tied) for place, episode in enumerate(batch)]
+        noises = [self._noise(parameters, episode, place) for place, episode in enumerate(batch)]
         gradients, metrics = self.meta_gradient(
             self.learner, self.inner_loop, parameters, batch, noises, progress=progress
         )
-        tasks = zip(batch, noises, strict=True)
-        flops = sum(self._flops(parameters, Adaptation(self.learner, *each, progress)) for each in tasks)
+        tasks = [Adaptation(self.learner, *each, progress) for each in zip(batch, noises, strict=True)]
+        flops = sum(self.meta_gradient.flops(self.inner_loop, parameters, task) for task in tasks)
         if self.flops is not None and not flops and not self.logits.open:
             raise ValueError(
                 f"MetaSearch: the network has no multiply-adds, so a budget of {self.flops:g} FLOPs would never be "
@@ -192,8 +190,6 @@ class MetaSearch(MetaLearned):
             self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)
             self.log("train/skipped", float(self.account.skipped))
         if bool(finite.any()):
-            if tied:
-                gradients = gradients._replace(logits=self.logits.tie(gradients.logits))
             self._step(gradients, progress)
         self.outer_steps += 1
         self.spent += flops
@@ -208,25 +204,13 @@ class MetaSearch(MetaLearned):
         """Give the trained weights their batch-norm statistics."""
         self.refresh_statistics()
 
-    def _noise(self, parameters: Parameters, episode: Episode, place: int, tied: bool) -> TaskNoise:
+    def _noise(self, parameters: Parameters, episode: Episode, place: int) -> TaskNoise:
         """The noise of one task: a function of (seed, step, position of the task over all processes)."""
         task = place * self.trainer.world_size + self.trainer.global_rank
         generator = task_generator(self.seed, int(self.outer_steps), task)
-        noise = self.learner.draw_noise(
+        return self.learner.draw_noise(
             parameters.logits, episode, generator, steps=self.inner_loop.steps, query_dropout=self.query_dropout
         )
-        if tied:
-            return noise._replace(relaxation=self.logits.tie_noise(noise.relaxation))
-        return noise
-
-    def _flops(self, parameters: Parameters, adaptation: Adaptation) -> int:
-        """Training cost of a task; with one architecture left, tasks of a size cost the same and are counted once."""
-        if self.logits.open:
-            return self.meta_gradient.flops(self.inner_loop, parameters, adaptation)
-        size = len(adaptation.episode.support), len(adaptation.episode.query)
-        if size not in self._flops_of_size:
-            self._flops_of_size[size] = self.meta_gradient.flops(self.inner_loop, parameters, adaptation)
-        return self._flops_of_size[size]
 
     def _logs_step(self) -> bool:
         """Whether a step's loss and accuracy are logged: where loggers take them, at the end, and twice a second."""

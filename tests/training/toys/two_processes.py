@@ -23,10 +23,10 @@ METHODS = {
     # Adam would turn the rounding errors of a gradient of zero into steps.
     "sampled, SGD": lambda: {
         "shape": None,
-        "schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3),
-        "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.5),
+        "schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.3),
+        "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     },
-    "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, tied_until=0.3, prune_below=0.3)},
+    "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.3)},
     "soft": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
     "fomaml": lambda: adapting(shape=None, head=LinearHead(), batch_norm="support"),
 }
