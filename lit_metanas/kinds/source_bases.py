@@ -28,8 +28,6 @@ ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
 # Examples of a class that are computed together, so that none depends on which others are asked for with it.
 BLOCK_SIZE = 20
 
-_BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than that of one
-
 # Seconds that a process waits for another one that computes the same examples.
 LONGEST_COMPUTATION = 3600.0
 
@@ -112,8 +110,8 @@ class ComputedSource(TaskSource):
         """The place of a subset's class among all classes."""
 
     @abstractmethod
-    def _computed(self, blocks: Sequence[BlockKey]) -> Tensor:
-        """The examples of some blocks, shape ``(blocks * BLOCK_SIZE, *shape)``."""
+    def _computed(self, block: BlockKey) -> Tensor:
+        """The examples of a block, shape ``(BLOCK_SIZE, *shape)``."""
 
     def prepare(self) -> None:
         """Compute the examples that episodes use, unless the file has them."""
@@ -131,8 +129,7 @@ class ComputedSource(TaskSource):
         if self._read() is not None:
             return
         number = -(-self.pool // BLOCK_SIZE)
-        blocks = [(place, False, each) for place in range(self._number()) for each in range(number)]
-        parts = [self._computed(blocks[at : at + _BLOCKS_AT_ONCE]) for at in range(0, len(blocks), _BLOCKS_AT_ONCE)]
+        parts = [self._computed((place, False, each)) for place in range(self._number()) for each in range(number)]
         examples = torch.cat(parts).view(self._number(), -1, *self.shape)[:, : self.pool]
         with replacing(self.cache_file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, examples=examples.numpy())
@@ -167,7 +164,7 @@ class ComputedSource(TaskSource):
 
     def _block(self, block: BlockKey) -> Tensor:
         if block not in self._blocks:
-            self._blocks[block] = self._computed([block])
+            self._blocks[block] = self._computed(block)
         return self._blocks[block]
 
     @cached_property
