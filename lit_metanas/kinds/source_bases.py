@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -18,7 +17,6 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
-from lit_metanas.io.locks import changing
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
@@ -27,9 +25,6 @@ ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
 
 # Examples of a class that are computed together, so that none depends on which others are asked for with it.
 BLOCK_SIZE = 20
-
-# Seconds that a process waits for another one that computes the same examples.
-LONGEST_COMPUTATION = 3600.0
 
 # The place of a class among all, whether its examples are held out, and which of their blocks it is.
 BlockKey: TypeAlias = tuple[int, bool, int]
@@ -117,17 +112,6 @@ class ComputedSource(TaskSource):
         """Compute the examples that episodes use, unless the file has them."""
         if self._read() is not None:
             return
-        lock = changing(self.cache_file, f".{self.cache_file.name}.lock", LONGEST_COMPUTATION)
-        with ExitStack() as stack:
-            # The steps of an experiment begin at once: one computes, and the others wait. In a cache of other users,
-            # whose lock cannot be opened, each computes.
-            with suppress(OSError):
-                stack.enter_context(lock)
-            self._compute()
-
-    def _compute(self) -> None:
-        if self._read() is not None:
-            return
         number = -(-self.pool // BLOCK_SIZE)
         parts = [self._computed((place, False, each)) for place in range(self._number()) for each in range(number)]
         examples = torch.cat(parts).view(self._number(), -1, *self.shape)[:, : self.pool]
@@ -170,10 +154,8 @@ class ComputedSource(TaskSource):
     @cached_property
     def _kept(self) -> Tensor:
         """The kept examples, ``(classes, pool, *shape)``; computed first where the file is missing or damaged."""
+        self.prepare()
         found = self._read()
-        if found is None:
-            self.prepare()
-            found = self._read()
         assert found is not None
         return found
 
