@@ -61,7 +61,7 @@ class Stories(TaskCollection):
         ('stories/1', 20, True)
         >>> asked = stories.questions(0)[0][0]
         >>> asked.story[-1], asked.question, asked.answer
-        ('nora strolls to the inn.', 'where is peter?', 'forge')
+        ('fay strolls to the theatre.', 'where is fay?', 'theatre')
     """
 
     def __init__(self, tasks: int = 20, train: int = 200, val: int = 50, test: int = 100, seed: int = 0) -> None:
