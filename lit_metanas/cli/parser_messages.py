@@ -131,4 +131,6 @@ def _known_classes(name: str) -> list[str]:
         found = vars(import_module(module))
     except (ImportError, ValueError):
         return []
-    return [one for one in (*found, *public_names()) if one[:1].isupper()]
+    root = module.partition(".")[0]  # a name that the module only imports is hardly meant
+    own = (one for one, value in found.items() if getattr(value, "__module__", "").partition(".")[0] == root)
+    return [one for one in (*own, *public_names()) if one[:1].isupper()]

@@ -44,20 +44,16 @@ def directory_lock(directory: str | os.PathLike[str], name: str, key: str) -> It
 
 
 @contextmanager
-def changing(
-    path: str | os.PathLike[str], lock_name: str = ".change.lock", most_wait: float | None = None
-) -> Iterator[None]:
+def changing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Hold a file's folder while the file is read, changed and replaced; waits for another process."""
-    if most_wait is None:
-        most_wait = MOST_WAIT
-    lock = Path(path).parent / lock_name
+    lock = Path(path).parent / ".change.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + most_wait
+    deadline = time.monotonic() + MOST_WAIT
     with _open_lock(lock) as file:
         while _is_held(file):
             if time.monotonic() > deadline:
                 raise ValueError(
-                    f"'{path}' has been locked by another process for {most_wait:.0f} s: end that process, and try "
+                    f"'{path}' has been locked by another process for {MOST_WAIT:.0f} s: end that process, and try "
                     "again."
                 )
             time.sleep(0.02)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -18,7 +17,6 @@ from torch import Tensor
 from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.io.arrays import read_npz
 from lit_metanas.io.files import cache_folder, replacing
-from lit_metanas.io.locks import changing
 from lit_metanas.tasks.source import SUBSETS, Subset, TaskSource
 from lit_metanas.tasks.splits import class_subsets
 
@@ -27,11 +25,6 @@ ORDINARY_EXAMPLES, RESERVED_EXAMPLES = 200, 100
 
 # Examples of a class that are computed together, so that none depends on which others are asked for with it.
 BLOCK_SIZE = 20
-
-_BLOCKS_AT_ONCE = 6  # for the file: speech of so many takes little longer than that of one
-
-# Seconds that a process waits for another one that computes the same examples.
-LONGEST_COMPUTATION = 3600.0
 
 # The place of a class among all, whether its examples are held out, and which of their blocks it is.
 BlockKey: TypeAlias = tuple[int, bool, int]
@@ -112,27 +105,15 @@ class ComputedSource(TaskSource):
         """The place of a subset's class among all classes."""
 
     @abstractmethod
-    def _computed(self, blocks: Sequence[BlockKey]) -> Tensor:
-        """The examples of some blocks, shape ``(blocks * BLOCK_SIZE, *shape)``."""
+    def _computed(self, block: BlockKey) -> Tensor:
+        """The examples of a block, shape ``(BLOCK_SIZE, *shape)``."""
 
     def prepare(self) -> None:
         """Compute the examples that episodes use, unless the file has them."""
         if self._read() is not None:
             return
-        lock = changing(self.cache_file, f".{self.cache_file.name}.lock", LONGEST_COMPUTATION)
-        with ExitStack() as stack:
-            # The steps of an experiment begin at once: one computes, and the others wait. In a cache of other users,
-            # whose lock cannot be opened, each computes.
-            with suppress(OSError):
-                stack.enter_context(lock)
-            self._compute()
-
-    def _compute(self) -> None:
-        if self._read() is not None:
-            return
         number = -(-self.pool // BLOCK_SIZE)
-        blocks = [(place, False, each) for place in range(self._number()) for each in range(number)]
-        parts = [self._computed(blocks[at : at + _BLOCKS_AT_ONCE]) for at in range(0, len(blocks), _BLOCKS_AT_ONCE)]
+        parts = [self._computed((place, False, each)) for place in range(self._number()) for each in range(number)]
         examples = torch.cat(parts).view(self._number(), -1, *self.shape)[:, : self.pool]
         with replacing(self.cache_file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, examples=examples.numpy())
@@ -167,16 +148,14 @@ class ComputedSource(TaskSource):
 
     def _block(self, block: BlockKey) -> Tensor:
         if block not in self._blocks:
-            self._blocks[block] = self._computed([block])
+            self._blocks[block] = self._computed(block)
         return self._blocks[block]
 
     @cached_property
     def _kept(self) -> Tensor:
         """The kept examples, ``(classes, pool, *shape)``; computed first where the file is missing or damaged."""
+        self.prepare()
         found = self._read()
-        if found is None:
-            self.prepare()
-            found = self._read()
         assert found is not None
         return found
 

@@ -1,7 +1,5 @@
 """The embedded source: classes, distortions, cache."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -103,28 +101,12 @@ def test_classes_are_picked_at_once_if_the_cache_has_all(tmp_path, few_letters, 
     assert torch.equal(source.inputs_of_classes("train", classes, instances), expected)
 
 
-def test_of_several_at_once_one_renders(tmp_path, few_letters, monkeypatch):
-    plain, blocks = Glyphs._computed, []
-
-    def counted(self, keys):
-        blocks.extend(keys)
-        time.sleep(0.2)
-        return plain(self, keys)
-
-    monkeypatch.setattr(Glyphs, "_computed", counted)
-    sources = [Glyphs(cache=str(tmp_path), pool=3) for _ in range(3)]
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(Glyphs.prepare, sources))
-    assert len(blocks) == len(set(blocks)) > 0
-    assert torch.equal(sources[0]._kept, sources[2]._kept)
-
-
 def test_a_damaged_cache_file_is_rendered_again(tmp_path, few_letters):
     first = Glyphs(cache=str(tmp_path), pool=3)
     first.prepare()
     want = first._kept
     intact = first.cache_file.read_bytes()
-    assert {file.name for file in tmp_path.iterdir()} == {first.cache_file.name, f".{first.cache_file.name}.lock"}
+    assert {file.name for file in tmp_path.iterdir()} == {first.cache_file.name}
     middle = len(intact) // 2
     flipped = intact[:middle] + bytes([intact[middle] ^ 255]) + intact[middle + 1 :]
     for damaged in (b"", flipped):

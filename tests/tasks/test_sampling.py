@@ -1,12 +1,11 @@
 """Episodes and tasks are pure, disjoint and ordered, and refuse in one sentence."""
 
-import numpy as np
 import pytest
 import torch
 from coded_source import CodedSource, decode
 
 import lit_metanas as lm
-from lit_metanas.tasks import draw_episode, draw_task, sampling
+from lit_metanas.tasks import draw_episode, draw_task
 
 EPISODE = {"seed": 1, "epoch": 2, "index": 3, "way": 4, "shot": 2, "query": 3}
 
@@ -109,11 +108,3 @@ def test_floats_of_a_source_stay_as_they_are_unless_they_run_to_255():
     source.brightness = 255.0
     with pytest.raises(ValueError, match=r"images with values up to 255: divide them by 255\.$"):
         lm.draw_task(source, way=2, train=2, val=2, test=2)
-
-
-@pytest.mark.parametrize("available", [[20] * 6, [3, 3, 4, 7, 7, 3]])
-def test_examples_are_drawn_as_by_one_permutation_after_the_other(available):
-    together, apart = np.random.default_rng(5), np.random.default_rng(5)
-    picked = sampling._permutations(available, 3, together)
-    assert picked == [apart.permutation(examples)[:3].tolist() for examples in available]
-    assert together.random() == apart.random()

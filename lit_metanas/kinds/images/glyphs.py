@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -250,12 +249,10 @@ class Glyphs(ComputedSource):
     def _place(self, subset: Subset, class_index: int) -> int:
         return _numbered(subset)[class_index][0]
 
-    def _computed(self, blocks: Sequence[BlockKey]) -> Tensor:
-        rendered = []
-        for place, held_out, block in blocks:
-            letter = letters()[place]
-            generator = np.random.default_rng((self.seed, letter.code_point, int(held_out), block))
-            faces = letter.held_out_faces if held_out else letter.faces
-            masters = torch.stack([master(letter.code_point, face) for face in faces])
-            rendered.append(distorted(masters[generator.integers(len(faces), size=BLOCK_SIZE)], generator))
-        return torch.cat(rendered)[:, None]
+    def _computed(self, block: BlockKey) -> Tensor:
+        place, held_out, number = block
+        letter = letters()[place]
+        generator = np.random.default_rng((self.seed, letter.code_point, int(held_out), number))
+        faces = letter.held_out_faces if held_out else letter.faces
+        masters = torch.stack([master(letter.code_point, face) for face in faces])
+        return distorted(masters[generator.integers(len(faces), size=BLOCK_SIZE)], generator)[:, None]

@@ -17,10 +17,9 @@ from lit_metanas.kinds.sounds.synthesis import (
     CONSONANTS,
     SYNTHESIS_RATE,
     VOWELS,
-    Utterance,
     Voice,
     draw_voice,
-    synthesise,
+    speak,
 )
 from lit_metanas.kinds.source_bases import BLOCK_SIZE, BlockKey, ComputedSource
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -29,7 +28,7 @@ SPEAKERS, HELD_OUT_SPEAKERS = 60, 30  # of the ordinary examples, and others of 
 MOST_WORDS = 100_000  # of all subsets; there are some millions
 SHORTEST_WORD, LONGEST_WORD = 0.3, 0.8  # seconds
 
-_VERSION = 2  # raise whenever the same arguments give other sound
+_VERSION = 3  # raise whenever the same arguments give other sound
 _VOICE, _WORD = 2, 3  # begin the keys of generators, so that none shares its stream with another
 _LAST = tuple(name for name in CONSONANTS if name not in ("h", "w", "j"))  # what a syllable may end in
 _STOPS = ("p", "b", "t", "d", "k", "g")
@@ -73,7 +72,7 @@ class SpokenWords(ComputedSource):
     """Words of two or three syllables in no language, spoken by 90 speakers, 8 kHz, as log-mel spectra.
 
     Speech is computed from formants, so nothing is downloaded. An example is a function of the word, its number and the
-    seed, which choose speaker, tempo, melody, room, noise and loudness. Words are divided into subsets. Test parts of
+    seed, which choose speaker, tempo, melody, noise and loudness. Words are divided into subsets. Test parts of
     target tasks are spoken by 30 speakers that say nothing else. The examples that episodes use are computed once and
     cached in a file; more of them, which only target tasks need, are computed when asked for and kept in memory.
 
@@ -95,7 +94,7 @@ class SpokenWords(ComputedSource):
         (SeriesShape(features=41, steps=100), ('atautry', 'lazoza', 'woengaiti'))
         >>> (sound,) = source.sounds("test", 0, [0])
         >>> source.preprocessing.show(source.inputs("test", 0, [0], held_out=True))
-        ['0.79 s of sound']
+        ['0.56 s of sound']
     """
 
     dtype = torch.float16
@@ -141,7 +140,8 @@ class SpokenWords(ComputedSource):
         self, subset: Subset, class_index: int, instances: Sequence[int], held_out: bool = False
     ) -> list[Tensor]:
         """Speak the examples that ``inputs`` gives the spectra of: in [-1, 1], float32, at ``SYNTHESIS_RATE``."""
-        return self._speak([(self._place(subset, class_index), held_out, instance) for instance in instances])
+        word = self._place(subset, class_index)
+        return [self._spoken(word, held_out, instance) for instance in instances]
 
     @cached_property
     def _words(self) -> list[tuple[str, ...]]:
@@ -162,16 +162,14 @@ class SpokenWords(ComputedSource):
     def _generator(self, *key: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *map(int, key)))
 
-    def _speak(self, keys: Sequence[tuple[int, bool, int]]) -> list[Tensor]:
-        """Speak examples: for each its word, whether its speaker is held out, and its number."""
-        utterances = []
-        for word, held_out, instance in keys:
-            generator = self._generator(_WORD, word, held_out, instance)
-            first, number = (SPEAKERS, HELD_OUT_SPEAKERS) if held_out else (0, SPEAKERS)
-            voice = self._voices[first + int(generator.random() * number)]
-            utterances.append(Utterance(self._words[word], voice, generator, SHORTEST_WORD, LONGEST_WORD))
-        return [torch.from_numpy(sound).float() for sound in synthesise(utterances)]
+    def _spoken(self, word: int, held_out: bool, instance: int) -> Tensor:
+        """The sound of an example."""
+        generator = self._generator(_WORD, word, held_out, instance)
+        first, number = (SPEAKERS, HELD_OUT_SPEAKERS) if held_out else (0, SPEAKERS)
+        voice = self._voices[first + int(generator.random() * number)]
+        return torch.from_numpy(speak(self._words[word], voice, generator, SHORTEST_WORD, LONGEST_WORD)).float()
 
-    def _computed(self, blocks: Sequence[BlockKey]) -> Tensor:
-        keys = [(word, held_out, BLOCK_SIZE * at + own) for word, held_out, at in blocks for own in range(BLOCK_SIZE)]
-        return self.features.encode([(sound, SYNTHESIS_RATE) for sound in self._speak(keys)]).half()
+    def _computed(self, block: BlockKey) -> Tensor:
+        word, held_out, at = block
+        sounds = [self._spoken(word, held_out, BLOCK_SIZE * at + own) for own in range(BLOCK_SIZE)]
+        return self.features.encode([(sound, SYNTHESIS_RATE) for sound in sounds]).half()
