@@ -11,7 +11,7 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import UNCALIBRATED
-from lit_metanas.records.record import PREPROCESSING, Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.records.rows import describe_networks
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.task import warn_of_data
@@ -21,12 +21,10 @@ from lit_metanas.training.precision import FLOAT32
 def describe_result(result: ResultFields) -> str:
     """All that a result has to say, in lines."""
     begin = "Stopped early; best so far" if result.stopped else "Found"
-    chosen_by = result.metric if result.teacher is None else "agreement"
     facts = {
         "reason": result.failure,
         "architecture": result.architecture,
         "preprocessing": views_in_words(result),
-        f"best validation {chosen_by} of the search with each": _scores_by_view(result),
     }
     lines = [f"{begin} in {result.space} for task '{printable(result.task_id)}':", *_wrapped(facts)]
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
@@ -137,19 +135,6 @@ def views_in_words(result: ResultFields) -> str:
     if not result.view or result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
-
-
-def _scores_by_view(result: ResultFields) -> str:
-    """The best validation score with each preprocessing, the highest first; empty if the search had no choice."""
-    found = dict[str, float]()
-    for trial in result.record.trials:
-        if trial.scored and PREPROCESSING in trial.recipe:
-            view = str(trial.recipe[PREPROCESSING])
-            found[view] = max(trial.value, found.get(view, trial.value))
-    if len(found) < 2:
-        return ""
-    best_first = sorted(found.items(), key=lambda item: -item[1])
-    return ", ".join(f"{view} {100 * score:.1f} %" for view, score in best_first)
 
 
 def _wrapped(facts: Mapping[str, object]) -> list[str]:
