@@ -32,7 +32,8 @@ UNKNOWN_LICENSE = "unknown"
 
 def card_text(result: ResultFields, license: str, command: str) -> str:
     """The whole file; an empty ``command`` gives the method, seed and recipe instead."""
-    made, about = command or _made_by(result), (result.shape, result.preprocessing, result.objective)
+    recipe = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
+    made, about = command or _made_by(result, recipe), (result.shape, result.preprocessing, result.objective)
     data, takes = markdown_text(result.task_id, 200), script_takes(*about)
     interval = " (95 % interval)" * (not math.isnan(result.ci95))
     trained, tested = result.images
@@ -53,13 +54,12 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
     for what, cost in costs.items():
         if cost.flops:
             rows[what] = f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
-    front = _front_sentence(result)
     notes = {
         "Preprocessing": markdown_text(views_in_words(result), 200),
         "Frozen encoder in front": markdown_text(result.encoder, 400),
-        "Recipe of the last training": markdown_text(command and _recipe_sentence(result), 2000),
+        "Recipe of the last training": markdown_text(command and recipe, 2000),
         result.objective.named.capitalize(): markdown_text(", ".join(result.classes), 4000),
-        "Front": front and f"{markdown_text(front, 400)}.",
+        "Front": markdown_text(_front_sentence(result), 400),
     }
     # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
     reproduce = f"\n\n      {printable(made)}"
@@ -133,9 +133,8 @@ def _metadata(result: ResultFields, license: str, made: str) -> dict[str, Any]:
     }
 
 
-def _made_by(result: ResultFields) -> str:
-    given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
-    made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
+def _made_by(result: ResultFields, recipe: str) -> str:
+    made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {recipe}"
     if result.precision != FLOAT32:
         made += f", precision {result.precision}"
     return made + ", stopped early" * result.stopped
@@ -162,29 +161,15 @@ def _caveat(objective: Objective) -> str:
     return text
 
 
-def _recipe_sentence(result: ResultFields) -> str:
-    made = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items() if name != "inherit")
-    if not result.recipe.inherit:
-        return made
-    which = {1: "it"}.get(result.ensemble, "the first network")
-    return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
-
-
 def _front_sentence(result: ResultFields) -> str:
     if not result.front:
         return ""
-    sizes = [getattr(one, result.traded) for one in result.front]
-    if result.traded == "latency":
-        what = "the latency of one input"
-        low, high = (f"{1e3 * size:.3g} ms" for size in (min(sizes), max(sizes)))
-    else:
-        what = {"flops": "multiply-adds"}.get(result.traded, result.traded)
-        low, high = (f"{size:,}" for size in (min(sizes), max(sizes)))
+    what = {"flops": "multiply-adds", "latency": "the latency of one input"}.get(result.traded, result.traded)
     if len(result.front) == 1:
-        return f"this network alone; nothing else that was found trades {result.metric} against {what}"
+        return f"this network alone; nothing else that was found trades {result.metric} against {what}."
     return (
-        f"{number_of(len(result.front), 'network')} that trade {result.metric} against {what}, from {low} to {high}, "
-        "are in the folder front; this is the one that was best by validation"
+        f"{number_of(len(result.front), 'network')} that trade {result.metric} against {what} are in the folder front; "
+        "this is the one that was best by validation."
     )
 
 
