@@ -31,24 +31,17 @@ def describe_result(result: ResultFields) -> str:
 
 
 def measures_in_words(measures: Mapping[str, float], metric: str) -> dict[str, str]:
-    """Measures as people write them, without the metric that chose."""
+    """Measures as people write them, such as ``0.2513`` and ``16,420``, without the metric that chose."""
     words = dict[str, str]()
     for name, value in measures.items():
+        short = f"{value:,.0f}" if 1e4 <= value < 1e9 else f"{value:.4g}"  # errors of prices are such large numbers
         if name.endswith(UNCALIBRATED):  # next to the same with it
-            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short_measure(value)} {UNCALIBRATED})"
+            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short} {UNCALIBRATED})"
         elif name != metric:
-            words[name] = short_measure(value)
+            words[name] = short
             if any(part in name for part in ("accuracy", "F1", "matches", "mAP")):
                 words[name] = f"{100 * value:.1f} %"
     return words
-
-
-def short_measure(value: float) -> str:
-    """Four digits, or a whole number with commas: ``0.2513``, ``16,420``.
-
-    Errors of prices are such large numbers.
-    """
-    return f"{value:,.0f}" if 1e4 <= value < 1e9 else f"{value:.4g}"
 
 
 def class_table(result: ResultFields) -> ClassTable | None:
