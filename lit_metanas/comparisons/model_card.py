@@ -13,7 +13,6 @@ from lit_metanas.comparisons.result_text import (
     class_table,
     latency_in_words,
     measures_in_words,
-    teacher_section,
     unreturned_share,
     views_in_words,
 )
@@ -68,10 +67,10 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
     other_way = f"`{LIBRARY} predict` takes this folder, too"
     if takes != "FILE":
         other_way = f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
-    table = class_table(result)
+    table, teacher = class_table(result), result.teacher
     parts = {
         "Classes on the test part": table and table.markdown(),
-        "Teacher and student": teacher_section(result),
+        "Teacher and student": teacher and teacher.markdown(result.metric, result.test_score, result.ci95),
     }
     metadata = yaml.safe_dump(_metadata(result, license, made), sort_keys=False, allow_unicode=True, width=1000)
     architecture = describe_chosen(result.architecture, result.ensemble, result.linear)

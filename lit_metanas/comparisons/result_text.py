@@ -51,13 +51,6 @@ def class_table(result: ResultFields) -> ClassTable | None:
     return ClassTable.of(result.examples, result.classes)
 
 
-def teacher_section(result: ResultFields) -> str:
-    """The student next to its teacher, as Markdown; empty without one."""
-    if result.teacher is None:
-        return ""
-    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
-
-
 def warn_of_classes(result: ResultFields) -> None:
     """Warn of classes that the network never predicts."""
     table = class_table(result)

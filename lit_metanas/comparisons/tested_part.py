@@ -91,7 +91,7 @@ def _grey_levels(row: Tensor) -> Tensor:
     series = row[:-1, :1]
     if bool(step_mask(row[None]).any()):
         series = trim_steps(row[None])[0, :-1]
-    if not series.numel():
+    if not series.numel():  # an input without a step
         return torch.zeros(1, 1, dtype=torch.uint8)
     low, high = series.min(), series.max()
     return ((series - low) / (high - low).clamp(min=1e-9) * 255).round().to(torch.uint8).flip(0)
