@@ -13,7 +13,6 @@ from lit_metanas.comparisons.result_text import (
     class_table,
     latency_in_words,
     measures_in_words,
-    teacher_section,
     unreturned_share,
     views_in_words,
 )
@@ -32,7 +31,8 @@ UNKNOWN_LICENSE = "unknown"
 
 def card_text(result: ResultFields, license: str, command: str) -> str:
     """The whole file; an empty ``command`` gives the method, seed and recipe instead."""
-    made, about = command or _made_by(result), (result.shape, result.preprocessing, result.objective)
+    recipe = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
+    made, about = command or _made_by(result, recipe), (result.shape, result.preprocessing, result.objective)
     data, takes = markdown_text(result.task_id, 200), script_takes(*about)
     interval = " (95 % interval)" * (not math.isnan(result.ci95))
     trained, tested = result.images
@@ -53,13 +53,12 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
     for what, cost in costs.items():
         if cost.flops:
             rows[what] = f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
-    front = _front_sentence(result)
     notes = {
         "Preprocessing": markdown_text(views_in_words(result), 200),
         "Frozen encoder in front": markdown_text(result.encoder, 400),
-        "Recipe of the last training": markdown_text(command and _recipe_sentence(result), 2000),
+        "Recipe of the last training": markdown_text(command and recipe, 2000),
         result.objective.named.capitalize(): markdown_text(", ".join(result.classes), 4000),
-        "Front": front and f"{markdown_text(front, 400)}.",
+        "Front": markdown_text(_front_sentence(result), 400),
     }
     # In an indented block Markdown makes nothing of a command's characters, and escapes would be copied.
     reproduce = f"\n\n      {printable(made)}"
@@ -68,10 +67,10 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
     other_way = f"`{LIBRARY} predict` takes this folder, too"
     if takes != "FILE":
         other_way = f"it reads arrays of inputs alone, and `{LIBRARY} predict` new examples, where this folder says how"
-    table = class_table(result)
+    table, teacher = class_table(result), result.teacher
     parts = {
         "Classes on the test part": table and table.markdown(),
-        "Teacher and student": teacher_section(result),
+        "Teacher and student": teacher and teacher.markdown(result.metric, result.test_score, result.ci95),
     }
     metadata = yaml.safe_dump(_metadata(result, license, made), sort_keys=False, allow_unicode=True, width=1000)
     architecture = describe_chosen(result.architecture, result.ensemble, result.linear)
@@ -133,9 +132,8 @@ def _metadata(result: ResultFields, license: str, made: str) -> dict[str, Any]:
     }
 
 
-def _made_by(result: ResultFields) -> str:
-    given = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
-    made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {given}"
+def _made_by(result: ResultFields, recipe: str) -> str:
+    made = f"method {result.record.method or 'unnamed'}, seed {result.record.seed}, recipe {recipe}"
     if result.precision != FLOAT32:
         made += f", precision {result.precision}"
     return made + ", stopped early" * result.stopped
@@ -162,29 +160,15 @@ def _caveat(objective: Objective) -> str:
     return text
 
 
-def _recipe_sentence(result: ResultFields) -> str:
-    made = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items() if name != "inherit")
-    if not result.recipe.inherit:
-        return made
-    which = {1: "it"}.get(result.ensemble, "the first network")
-    return f"{made}; {which} began with the weights that the search had trained, if any, for epochs of their own"
-
-
 def _front_sentence(result: ResultFields) -> str:
     if not result.front:
         return ""
-    sizes = [getattr(one, result.traded) for one in result.front]
-    if result.traded == "latency":
-        what = "the latency of one input"
-        low, high = (f"{1e3 * size:.3g} ms" for size in (min(sizes), max(sizes)))
-    else:
-        what = {"flops": "multiply-adds"}.get(result.traded, result.traded)
-        low, high = (f"{size:,}" for size in (min(sizes), max(sizes)))
+    what = {"flops": "multiply-adds", "latency": "the latency of one input"}.get(result.traded, result.traded)
     if len(result.front) == 1:
-        return f"this network alone; nothing else that was found trades {result.metric} against {what}"
+        return f"this network alone; nothing else that was found trades {result.metric} against {what}."
     return (
-        f"{number_of(len(result.front), 'network')} that trade {result.metric} against {what}, from {low} to {high}, "
-        "are in the folder front; this is the one that was best by validation"
+        f"{number_of(len(result.front), 'network')} that trade {result.metric} against {what} are in the folder front; "
+        "this is the one that was best by validation."
     )
 
 

@@ -11,7 +11,7 @@ from lit_metanas.comparisons.result_fields import ResultFields
 from lit_metanas.inputs.shapes import ImageShape, as_shape
 from lit_metanas.io.text import first_few, number_of, printable
 from lit_metanas.objectives.classification import UNCALIBRATED
-from lit_metanas.records.record import PREPROCESSING, Cost
+from lit_metanas.records.record import Cost
 from lit_metanas.records.rows import describe_networks
 from lit_metanas.records.statistics import percent
 from lit_metanas.tasks.task import warn_of_data
@@ -21,36 +21,27 @@ from lit_metanas.training.precision import FLOAT32
 def describe_result(result: ResultFields) -> str:
     """All that a result has to say, in lines."""
     begin = "Stopped early; best so far" if result.stopped else "Found"
-    chosen_by = result.metric if result.teacher is None else "agreement"
     facts = {
         "reason": result.failure,
         "architecture": result.architecture,
         "preprocessing": views_in_words(result),
-        f"best validation {chosen_by} of the search with each": _scores_by_view(result),
     }
     lines = [f"{begin} in {result.space} for task '{printable(result.task_id)}':", *_wrapped(facts)]
     return "\n".join((*lines, *_score_lines(result), *_network_lines(result), *_cost_lines(result)))
 
 
 def measures_in_words(measures: Mapping[str, float], metric: str) -> dict[str, str]:
-    """Measures as people write them, without the metric that chose."""
+    """Measures as people write them, such as ``0.2513`` and ``16,420``, without the metric that chose."""
     words = dict[str, str]()
     for name, value in measures.items():
+        short = f"{value:,.0f}" if 1e4 <= value < 1e9 else f"{value:.4g}"  # errors of prices are such large numbers
         if name.endswith(UNCALIBRATED):  # next to the same with it
-            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short_measure(value)} {UNCALIBRATED})"
+            words[name.removesuffix(UNCALIBRATED).strip()] += f" ({short} {UNCALIBRATED})"
         elif name != metric:
-            words[name] = short_measure(value)
+            words[name] = short
             if any(part in name for part in ("accuracy", "F1", "matches", "mAP")):
                 words[name] = f"{100 * value:.1f} %"
     return words
-
-
-def short_measure(value: float) -> str:
-    """Four digits, or a whole number with commas: ``0.2513``, ``16,420``.
-
-    Errors of prices are such large numbers.
-    """
-    return f"{value:,.0f}" if 1e4 <= value < 1e9 else f"{value:.4g}"
 
 
 def class_table(result: ResultFields) -> ClassTable | None:
@@ -58,13 +49,6 @@ def class_table(result: ResultFields) -> ClassTable | None:
     if not result.class_accuracy or not result.examples:
         return None
     return ClassTable.of(result.examples, result.classes)
-
-
-def teacher_section(result: ResultFields) -> str:
-    """The student next to its teacher, as Markdown; empty without one."""
-    if result.teacher is None:
-        return ""
-    return result.teacher.markdown(result.metric, result.test_score, result.ci95)
 
 
 def warn_of_classes(result: ResultFields) -> None:
@@ -137,19 +121,6 @@ def views_in_words(result: ResultFields) -> str:
     if not result.view or result.linear_view in ("", result.view):
         return result.view
     return f"{result.view}; of the linear model: {result.linear_view}"
-
-
-def _scores_by_view(result: ResultFields) -> str:
-    """The best validation score with each preprocessing, the highest first; empty if the search had no choice."""
-    found = dict[str, float]()
-    for trial in result.record.trials:
-        if trial.scored and PREPROCESSING in trial.recipe:
-            view = str(trial.recipe[PREPROCESSING])
-            found[view] = max(trial.value, found.get(view, trial.value))
-    if len(found) < 2:
-        return ""
-    best_first = sorted(found.items(), key=lambda item: -item[1])
-    return ", ".join(f"{view} {100 * score:.1f} %" for view, score in best_first)
 
 
 def _wrapped(facts: Mapping[str, object]) -> list[str]:

@@ -33,7 +33,7 @@ class ReportedBudget(Budget):
         self.part, self.after = "", after
         self.changed: Callable[[], None] = lambda: None  # is called after each charge, and where a part begins
         self._searched, self._trained = flops, 0.0  # what the search spends, at most and then in fact; what follows it
-        self._reached = 0.0  # the highest share of FLOPs so far: it does not fall where more are left than was expected
+        self._reached = 0.0  # the highest share so far: it does not fall where more are left than was expected
 
     def charge(self, cost: Cost) -> None:
         """Charge a cost of the search."""
@@ -59,8 +59,8 @@ class ReportedBudget(Budget):
         if self.part != SEARCHING and (self.after <= 0 or self.part.startswith(TESTING)):
             return ""
         parts = []
-        if self.flops:
-            parts.append(f"{self._flops_share():.0%} of the budget")
+        if self.flops or self.queries:
+            parts.append(f"{self.share:.0%} of the budget")
         if self.spent.queries:
             parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
         return ", ".join(parts)
@@ -68,17 +68,12 @@ class ReportedBudget(Budget):
     @property
     def share(self) -> float:
         """The share of the budget that is spent, at most 1; 0 without a limit."""
-        share = 0.0
         if self.flops:
-            share = self._flops_share()
+            assert self._searched is not None
+            spent = (self.spent.flops + self._trained) / (self._searched + self.after)
+            self._reached = max(self._reached, min(1.0, spent))
         if self.queries:
-            share = max(share, min(1.0, self.spent.queries / self.queries))
-        return share
-
-    def _flops_share(self) -> float:
-        assert self._searched is not None
-        share = (self.spent.flops + self._trained) / (self._searched + self.after)
-        self._reached = max(self._reached, min(1.0, share))
+            self._reached = max(self._reached, min(1.0, self.spent.queries / self.queries))
         return self._reached
 
 

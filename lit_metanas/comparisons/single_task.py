@@ -106,7 +106,13 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
-    for name, value, kind in (("task", task, Task), ("space", space, SearchSpace), ("method", method, Searcher)):
+    kinds = {
+        "task": (task, Task),
+        "space": (space, SearchSpace),
+        "method": (method, Searcher),
+        "recipe": (recipe, Recipe),
+    }
+    for name, (value, kind) in kinds.items():
         if not isinstance(value, kind) and (value is not None or name == "task"):
             raise ValueError(f"search: {name} must be a {kind.__name__}, not {type(value).__name__}.")
     if seed < 0:
@@ -123,13 +129,12 @@ def search(
     precision = by_flags(precision, task.train.inputs.device)
     seed = int(seed)  # one of numpy's is a seed, too
     recipe = recipe or Recipe()
-    if not isinstance(recipe, Recipe):
-        raise ValueError(f"search: recipe must be a Recipe, not {type(recipe).__name__}.")
-    first = kind_of(task).first if usual and method is None else ()
-    searcher = method or default_method(space, recipe, first, precision=precision)
-    if flops is None and isinstance(searcher, SuccessiveHalving) and searcher is not method:
-        rung = searcher.first_rung(searcher.known_records(task.id, space), space, seed)
-        flops = default_flops(task, space, recipe, [query.architecture for query in rung])
+    searcher = method
+    if searcher is None:
+        searcher = default_method(space, recipe, kind_of(task).first if usual else (), precision=precision)
+        if flops is None:
+            rung = searcher.first_rung(searcher.known_records(task.id, space), space, seed)
+            flops = default_flops(task, space, recipe, [query.architecture for query in rung])
     if isinstance(method, QuerySearcher) and method.trials is None and flops is None and queries is None:
         raise ValueError("search: QuerySearcher goes on until its budget is spent: give flops, queries, or its trials.")
     with (
@@ -146,18 +151,18 @@ def search(
         show("training the chosen network")
         train = partial(_train, task, space=space, found=found, recipe=recipe, seed=seed, precision=precision)
         child, training_cost = train(part)
-        validated, tested = math.nan, task
-        other = child if part is task.train else None
-        if validate and task.val is not None:
-            if other is None:
-                other, more = train(task.train)
-                training_cost += more
-            validated = score(other, task.val)
-        if other is not None and task.val is not None and task.goal.scored == "input":
-            scores = scores_of(other.eval(), task.val, task.goal)
-            tested = replace(task, objective=task.goal.calibrated(scores, task.val.labels))
+        validated, judged = math.nan, child
+        if validate and part is not task.train:  # the child has seen the val part
+            judged, more = train(task.train)
+            training_cost += more
+        if task.val is not None and (validate or part is task.train):
+            if validate:
+                validated = score(judged, task.val)
+            if task.goal.scored == "input":
+                scores = scores_of(judged.eval(), task.val, task.goal)
+                task = replace(task, objective=task.goal.calibrated(scores, task.val.labels))
         return result_of(
-            tested,
+            task,
             space,
             found,
             child,

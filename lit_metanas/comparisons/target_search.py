@@ -23,7 +23,6 @@ from lit_metanas.records.result_files import PREDICTIONS, write_row_file
 from lit_metanas.records.rows import Protocol, ResultRow, ShownPrediction
 from lit_metanas.searchers.searcher import Searcher
 from lit_metanas.spaces.space import SearchSpace
-from lit_metanas.tasks.target_data import WholeTask
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import batch_norms
 from lit_metanas.training.export.exported_program import check_export_place
@@ -124,12 +123,6 @@ class TargetSearch(Comparison[Task, Searcher]):
     def identify(self, problem: Task) -> tuple[str, Mapping[str, Any]]:
         """The task's id; its data, the kind of export, and whether the choice is validated."""
         return problem.id, {"task": task_settings(problem), "export": self.export, "validate": self.validate}
-
-    def predict_step(self, batch: Task | WholeTask, batch_idx: int) -> dict[str, float]:
-        """Run every method on one task; returns the test scores by method."""
-        if isinstance(batch, WholeTask):  # of a loader without its data module
-            batch = batch.task
-        return super().predict_step(batch, batch_idx)
 
     def run_method(self, problem: Task, method: str, searcher: Searcher) -> ComparisonRow:
         """Search, train, score, and write the child."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -72,13 +72,9 @@ def _example(task: Task, row: Tensor) -> dict[str, Any]:
     return {"picture": _rows(pixels[:, :, :1])}
 
 
-def _short(value: int | float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
-
-
 def _text(task: Task, row: Tensor) -> str:
     if task.preprocessing is None:
-        return " ".join(map(_short, row.tolist()))
+        return " ".join(f"{value:.6g}" for value in row.tolist())
     (shown,) = task.preprocessing.show(row[None])
     return re.sub(f"{UNKNOWN_SHOWN}+", UNKNOWN_MARK, shown)
 
@@ -95,7 +91,7 @@ def _grey_levels(row: Tensor) -> Tensor:
     series = row[:-1, :1]
     if bool(step_mask(row[None]).any()):
         series = trim_steps(row[None])[0, :-1]
-    if not series.numel():
+    if not series.numel():  # an input without a step
         return torch.zeros(1, 1, dtype=torch.uint8)
     low, high = series.min(), series.max()
     return ((series - low) / (high - low).clamp(min=1e-9) * 255).round().to(torch.uint8).flip(0)
@@ -208,35 +204,23 @@ class TestedPart(NamedTuple):
     @property
     def rows(self) -> tuple[ExampleRow, ...]:
         """A row for each example."""
-        task, number = self.task, len(self.predictions)
+        task, goal, number = self.task, self.task.goal, len(self.predictions)
         names = task.test_names if len(task.test_names) == number else tuple(map(str, range(number)))
         said, meant = (
-            task.goal.show(each, task.test.inputs, task)
-            for each in (self.predictions, task.goal.answers(task.test.labels))
+            goal.show(each, task.test.inputs, task) for each in (self.predictions, goal.answers(task.test.labels))
         )
-        rows = map(ExampleRow, names, meant, said)
-        if isinstance(task.goal, Regression):
-            return tuple(self._with_ends(task.goal, rows))
-        if self.probabilities is None:
-            return tuple(rows)
-        losses, classes = self._losses.tolist(), task.goal.names(task.classes)
-        if isinstance(task.goal, SeveralLabels):
-            shares = [tuple(zip(classes, own, strict=True)) for own in self.probabilities.tolist()]
-            return tuple(
-                row._replace(loss=loss, shares=own) for row, loss, own in zip(rows, losses, shares, strict=True)
-            )
-        sure = self.probabilities.gather(1, torch.tensor(self.predictions)[:, None])[:, 0].tolist()
-        return tuple(
-            row._replace(probability=own, loss=loss) for row, own, loss in zip(rows, sure, losses, strict=True)
-        )
-
-    def _with_ends(self, goal: Regression, rows: Iterable[ExampleRow]) -> Iterator[ExampleRow]:
-        """Rows of numbers with their squared errors, of standardised targets, and the ends of their intervals."""
-        said, deviations = torch.tensor(self.predictions, dtype=torch.float64), torch.tensor(goal.deviations).double()
-        losses = (((said - self.task.test.labels.cpu()) / deviations) ** 2).mean(1).tolist()
-        for row, loss, prediction in zip(rows, losses, self.predictions, strict=True):
-            ends = goal.columns(prediction, self.task.classes)
-            yield row._replace(loss=loss, ends=tuple(one for one in ends.items() if one[0].startswith(INTERVAL_ENDS)))
+        rows, classes = list(map(ExampleRow, names, meant, said)), goal.names(task.classes)
+        for place, loss in enumerate(self._losses.tolist()):
+            row, prediction = rows[place]._replace(loss=loss), self.predictions[place]
+            if isinstance(goal, Regression):
+                ends = goal.columns(prediction, task.classes).items()
+                row = row._replace(ends=tuple(one for one in ends if one[0].startswith(INTERVAL_ENDS)))
+            elif self.probabilities is not None and isinstance(goal, SeveralLabels):
+                row = row._replace(shares=tuple(zip(classes, self.probabilities[place].tolist(), strict=True)))
+            elif self.probabilities is not None:
+                row = row._replace(probability=float(self.probabilities[place, prediction]))
+            rows[place] = row
+        return tuple(rows)
 
     def worst_explained(self, network: nn.Module, flops: float) -> tuple[ShownPrediction, ...]:
         """The errors of the highest loss, the highest first, as ``explained`` has them; none without classes."""
@@ -253,10 +237,15 @@ class TestedPart(NamedTuple):
 
     @property
     def _losses(self) -> Tensor:
-        goal = self.task.goal
+        """The log-loss of each example, or its squared error of standardised targets; of texts there is none."""
+        goal, targets = self.task.goal, self.task.test.labels.cpu()
+        if isinstance(goal, Regression):
+            said, deviations = torch.tensor(self.predictions, dtype=torch.float64), torch.tensor(goal.deviations)
+            return (((said - targets) / deviations.double()) ** 2).mean(1)
+        if self.probabilities is None:
+            return torch.empty(0)
         assert isinstance(goal, ClassProbabilities)
-        assert self.probabilities is not None
-        return goal.log_losses(self.probabilities, self.task.test.labels.cpu())
+        return goal.log_losses(self.probabilities, targets)
 
 
 def reach_of(goal: Objective, judged: Judged, targets: Tensor) -> float:

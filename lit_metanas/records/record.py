@@ -97,14 +97,6 @@ class Budget:
             self.flops is None or total.flops <= self.flops
         )
 
-    @property
-    def used_up(self) -> bool:
-        """Whether nothing is left."""
-        spent = self.spent
-        return (self.queries is not None and spent.queries >= self.queries) or (
-            self.flops is not None and spent.flops >= self.flops
-        )
-
     def charge(self, cost: Cost) -> None:
         """Add a cost to the amount spent; Exhausted, and nothing is charged, if it does not fit."""
         if not self.affords(cost):

@@ -16,7 +16,6 @@ from rich.console import Console
 from lit_metanas.callbacks.figures import draw_probabilities, save
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.comparisons.result_fields import ResultFields
-from lit_metanas.comparisons.result_text import teacher_section
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.text import number_of, printable
 from lit_metanas.records import ArchitectureRow, ResultRow, Trial, read_architectures, read_results
@@ -189,7 +188,8 @@ def write_report(
         classes, confusions = class_section(folder, network)
         pictures += confusions
         sections = [classes, examples]
-    if searched is not None and (compared := teacher_section(searched)):
+    if searched is not None and searched.teacher is not None:
+        compared = searched.teacher.markdown(searched.metric, searched.test_score, searched.ci95)
         sections.insert(0, f"## Teacher and student\n\n{compared}")
     text = page_text(made, pictures, networks, sections, said)
     write_whole(folder / "report.md", text)

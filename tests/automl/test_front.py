@@ -122,7 +122,10 @@ def test_a_front_of_latencies_says_so(call: Call, tmp_path: Path, monkeypatch: p
         assert f"  latency: {1e3 * one.latency:.3g} ms for one input, with 1 thread\n" in repr(one)
     assert found.front_names[0].endswith("us")
     assert [one.latency for one in found.front] == sorted(one.latency for one in found.front)
-    assert "trade accuracy against the latency of one input, from " in (tmp_path / "out" / "README.md").read_text()
+    assert (
+        "trade accuracy against the latency of one input are in the folder front"
+        in (tmp_path / "out" / "README.md").read_text()
+    )
     table = (tmp_path / "out" / "front" / "front.md").read_text()
     assert "| latency, ms |" in table
     assert "none that is as fast and" in table

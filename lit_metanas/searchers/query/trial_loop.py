@@ -172,7 +172,7 @@ class TrialLoop:
         spent, refusal, unpaid = budget.spent, None, "the budget does not pay for it"
         if not budget.affords(planned):
             refusal = Refusal((planned.queries, planned.flops), (spent.queries, spent.flops))
-        if refusal is None or budget.used_up:
+        if refusal is None or not budget.affords(Cost(queries=1, flops=1)):
             self._finish(trial, TrialState.FAIL, TrialFacts(unpaid=unpaid, refusal=refusal))
             raise Exhausted
         if budget.flops is not None:

@@ -55,7 +55,8 @@ class MetaRecipe:
             takes that of the data.
 
     Raises:
-        ValueError: a number is out of its range, or the distance or the augmentation is unknown.
+        ValueError: a number is out of its range, or the distance or the augmentation is unknown. ``EpisodeDataModule``
+            refuses the sizes of episodes.
 
     Example:
         >>> recipe = lm.training.MetaRecipe(label_smoothing=0.1, distance="scaled")
@@ -75,8 +76,6 @@ class MetaRecipe:
     def __post_init__(self) -> None:
         for name, (holds, wanted) in _LIMITS.items():
             value = getattr(self, name)
-            if value is None and name in ("way", "query"):
-                continue
             if value is None or isinstance(value, bool | str) or not holds(value):
                 raise ValueError(f"MetaRecipe: {name} is {value}; give {wanted}.")
         if self.distance not in _HEADS:
@@ -142,6 +141,4 @@ _LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "learning_rate": (lambda value: 0 < value < math.inf, "a number above 0, such as 0.01"),
     "weight_decay": (lambda value: 0 <= value < math.inf, "a number from 0"),
     "label_smoothing": (lambda value: 0 <= value < 1, "a share from 0, below 1"),
-    "way": (lambda value: value >= 2 and value == int(value), "at least 2 classes, or leave it to the data"),
-    "query": (lambda value: value >= 1 and value == int(value), "at least 1 image, or leave it to the data"),
 }
