@@ -73,11 +73,10 @@ class GroupedKernel:
 
 
 class Prediction(NamedTuple):
-    """Means and deviations of scores without noise, shape ``(n,)``, and the deviation of the noise around them."""
+    """Means and deviations of scores without noise, shape ``(n,)``."""
 
     mean: Tensor
     deviation: Tensor
-    noise: float
 
 
 class GaussianProcess:
@@ -115,10 +114,7 @@ class GaussianProcess:
             means.append(solved @ rows)
             explained.append((rows**2).sum(0))
         variance = self.kernel.of_distance(self.parameters, torch.tensor(0.0)) - torch.cat(explained)
-        # Half of the logarithm of the noise's variance is that of its deviation.
-        return Prediction(
-            torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise=float((self.parameters[-1] / 2).exp())
-        )
+        return Prediction(torch.cat(means), variance.clamp(min=1e-12).sqrt())
 
 
 def negative_log_posterior(
