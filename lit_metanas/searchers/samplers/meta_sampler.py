@@ -95,10 +95,9 @@ class SurrogateChoice:
     def first_pool(self) -> CandidatePool:
         """All architectures of a small space; of a large one drawn ones and the best of the sources."""
         candidates = self.encoding.candidates
-        if not candidates.whole:
-            return self._pool([*self.elite, *candidates.architectures])
-        means = self.surrogate.source_means(candidates.features)
-        return CandidatePool(candidates.architectures, candidates.features, means)
+        if candidates.whole:
+            return self._pool(candidates.architectures)
+        return self._pool([*self.elite, *candidates.architectures])
 
     def first(self, number: int) -> list[Architecture]:
         """The first architectures of a task: a portfolio, then the best by the mean of the sources."""
