@@ -158,7 +158,3 @@ class TransferSurrogate:
         if not self.sources:
             return features.new_empty(0, len(features), dtype=torch.float64)
         return torch.stack([source.mean(self.kernel, features) for source in self.sources])
-
-    def fit(self, features: Tensor, values: Tensor) -> Tensor:
-        """The parameters of the task's own process, for features ``(n, d)`` and rank-Gaussian scores ``(n,)``."""
-        return fit_parameters(self.kernel, features, values, self.prior)

@@ -14,6 +14,7 @@ from lit_metanas.records.statistics import rank_gaussian
 from lit_metanas.searchers.samplers.meta_sampler import SurrogateChoice, Tried
 from lit_metanas.spaces import Choice, ChoiceSpace, OneHotEncoding
 from lit_metanas.surrogates import GaussianProcess, MetaSurrogate
+from lit_metanas.surrogates.gaussian_process import fit_parameters
 from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate
 from lit_metanas.surrogates.transfer import (
     TransferSurrogate,
@@ -76,7 +77,8 @@ def fitted(tmp_path_factory):
 
 def own_process(model, task, values):
     surrogate = model.surrogate
-    return GaussianProcess(surrogate.kernel, surrogate.fit(task.features, values), task.features, values)
+    parameters = fit_parameters(surrogate.kernel, task.features, values, surrogate.prior)
+    return GaussianProcess(surrogate.kernel, parameters, task.features, values)
 
 
 def predicted(surrogate, architectures, scores, candidates):

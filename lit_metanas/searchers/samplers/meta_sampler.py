@@ -20,7 +20,7 @@ from lit_metanas.searchers.samplers.history_sampler import History, HistorySampl
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 from lit_metanas.spaces.encodings import Encoding, OneHotEncoding, draw_buildable
-from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, by_improvement
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, by_improvement, fit_parameters
 from lit_metanas.surrogates.meta_surrogate import MetaSurrogate, read_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, combine_predictions, evidence_weights, portfolio
 
@@ -180,7 +180,8 @@ class SurrogateChoice:
         values = rank_gaussian(scores)
         key = (tuple(architectures), tuple(values.tolist()))
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, self.surrogate.fit(pool.features[pool.places(architectures)], values)
+            features, surrogate = pool.features[pool.places(architectures)], self.surrogate
+            self._fitted = key, fit_parameters(surrogate.kernel, features, values, surrogate.prior)
         return self._fitted[1]
 
 
