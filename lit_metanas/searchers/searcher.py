@@ -164,7 +164,11 @@ class MetaSearchedArchitecture(Searcher):
         chosen = _outcome_without_score(architecture, task, budget)
         if not self.inherit:
             return chosen
-        _require_classes(task, type(self).__name__)
+        if not isinstance(task.goal, Classification):
+            raise ValueError(
+                f"{type(self).__name__} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: "
+                "take a searcher that trains networks one by one, such as SuccessiveHalving."
+            )
         restricted, inputs = space.restricted(architecture), task.train.inputs
         with torch.random.fork_rng(devices=[]):
             parameters = checkpoint.for_task(restricted, task)
@@ -174,12 +178,3 @@ class MetaSearchedArchitecture(Searcher):
         head = self.head.start(parameters.head, features, task.train.labels, task.way)
         classifier = {f"head.{name}": tensor for name, tensor in head.items()}
         return replace(chosen, weights={**weights, **statistics, **classifier})
-
-
-def _require_classes(task: Task, user: str) -> None:
-    """Refuse a task without classes, for a user that can only tell classes apart."""
-    if not isinstance(task.goal, Classification):
-        raise ValueError(
-            f"{user} tells classes apart, and task '{task.id}' is judged by {task.goal.metric}: take a searcher that "
-            "trains networks one by one, such as SuccessiveHalving."
-        )

@@ -73,11 +73,10 @@ class GroupedKernel:
 
 
 class Prediction(NamedTuple):
-    """Means and deviations of scores without noise, shape ``(n,)``, and the deviation of the noise around them."""
+    """Means and deviations of scores without noise, shape ``(n,)``."""
 
     mean: Tensor
     deviation: Tensor
-    noise: float
 
 
 class GaussianProcess:
@@ -115,10 +114,7 @@ class GaussianProcess:
             means.append(solved @ rows)
             explained.append((rows**2).sum(0))
         variance = self.kernel.of_distance(self.parameters, torch.tensor(0.0)) - torch.cat(explained)
-        # Half of the logarithm of the noise's variance is that of its deviation.
-        return Prediction(
-            torch.cat(means), variance.clamp(min=1e-12).sqrt(), noise=float((self.parameters[-1] / 2).exp())
-        )
+        return Prediction(torch.cat(means), variance.clamp(min=1e-12).sqrt())
 
 
 def negative_log_posterior(
@@ -171,17 +167,8 @@ def _squared_distances(left: Tensor, right: Tensor) -> Tensor:
 
 def log_expected_improvement(mean: Tensor, deviation: Tensor, best: float) -> Tensor:
     """``ln E[max(f - best, 0)]`` for ``f ~ N(mean, deviation²)``, exact even if the expectation underflows."""
-    # Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9.
-    return deviation.log() + _log_h((mean - best) / deviation)
-
-
-def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> list[int]:
-    """Places in the order of their expected improvement, the largest first; the earlier of equals."""
-    return log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()
-
-
-def _log_h(z: Tensor) -> Tensor:
-    """``ln(φ(z) + z Φ(z))``."""
+    # Ament et al. (2023), "Unexpected improvements to expected improvement", Equation 9: ln(φ(z) + z Φ(z)).
+    z = (mean - best) / deviation
     high = z.clamp(min=-1)
     direct = (torch.exp(-(high**2) / 2) / sqrt(2 * pi) + high * torch.special.ndtr(high)).log()
     low = z.clamp(min=-1e4, max=-1)
@@ -191,4 +178,9 @@ def _log_h(z: Tensor) -> Tensor:
     # 1 - ratio -> 1 / z²: beyond this the difference has no digits left.
     far = z.clamp(max=-1)
     limit = -(far**2) / 2 - log(2 * pi) / 2 - 2 * far.abs().log() + torch.log1p(-3 / far**2 + 15 / far**4)
-    return torch.where(z > -1, direct, torch.where(z > -300, scaled, limit))
+    return deviation.log() + torch.where(z > -1, direct, torch.where(z > -300, scaled, limit))
+
+
+def by_improvement(mean: Tensor, deviation: Tensor, best: float) -> list[int]:
+    """Places in the order of their expected improvement, the largest first; the earlier of equals."""
+    return log_expected_improvement(mean, deviation, best).argsort(descending=True, stable=True).tolist()

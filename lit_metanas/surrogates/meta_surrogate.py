@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
@@ -25,7 +25,7 @@ from lit_metanas.records.plain import from_plain
 from lit_metanas.records.record import Cost, SearchRecord, TaskScores, best_trials, by_task, cost_of
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.spaces.encodings import Encoding
-from lit_metanas.surrogates.gaussian_process import GroupedKernel, Prediction
+from lit_metanas.surrogates.gaussian_process import GroupedKernel
 from lit_metanas.surrogates.transfer import SourceGP, TransferSurrogate, fit_source
 
 SURROGATE_KEY = "lit_metanas_surrogate"
@@ -145,10 +145,6 @@ class MetaSurrogate(LightningModule):
     def surrogate(self) -> TransferSurrogate:
         """The surrogate so far; without any task a plain Gaussian process."""
         return TransferSurrogate(self.kernel, list(self.sources.values()), self.mean.detach().cpu())
-
-    def forward(self, features: Tensor, scores: Tensor, candidates: Tensor) -> Prediction:
-        """Predict rank-Gaussian scores of candidates ``(m, d)`` from scored architectures, ``(n, d)`` and ``(n,)``."""
-        return self.surrogate(features, scores, candidates)
 
     def configure_optimizers(self) -> Optimizer:
         """SGD of rate 1, whose step moves the prior's mean to that of the tasks."""

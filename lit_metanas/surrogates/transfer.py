@@ -17,7 +17,6 @@ from lit_metanas.surrogates.gaussian_process import (
     PREDICTION_CHUNK,
     GaussianProcess,
     GroupedKernel,
-    Prediction,
     fit_parameters,
 )
 
@@ -159,22 +158,3 @@ class TransferSurrogate:
         if not self.sources:
             return features.new_empty(0, len(features), dtype=torch.float64)
         return torch.stack([source.mean(self.kernel, features) for source in self.sources])
-
-    def fit(self, features: Tensor, values: Tensor) -> Tensor:
-        """The parameters of the task's own process, for features ``(n, d)`` and rank-Gaussian scores ``(n,)``."""
-        return fit_parameters(self.kernel, features, values, self.prior)
-
-    def __call__(self, features: Tensor, scores: Tensor, candidates: Tensor) -> Prediction:
-        """Predict the rank-Gaussian scores of candidates.
-
-        Args:
-            features: of the scored architectures, shape ``(n, d)``, in any order.
-            scores: higher is better, on any scale, shape ``(n,)``.
-            candidates: shape ``(m, d)``.
-        """
-        values = rank_gaussian(scores)
-        features = features.double()
-        process = GaussianProcess(self.kernel, self.fit(features, values), features, values)
-        own = process(candidates.double())
-        weights = evidence_weights(values, self.source_means(features))
-        return own._replace(mean=combine_predictions(own.mean, weights, self.source_means(candidates)))

@@ -20,7 +20,7 @@ from lit_metanas.searchers.samplers.meta_sampler import Tried
 from lit_metanas.spaces import LayeredSpace, NASBenchGraph, NASBenchGraphEncoding, OneHotEncoding
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS
 from lit_metanas.surrogates import TransferSurrogate
-from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.gaussian_process import GroupedKernel, fit_parameters
 from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, surrogate_entry
 from lit_metanas.surrogates.transfer import fit_source
 
@@ -136,7 +136,8 @@ class PlainSearch:
         first = torch.tensor([
             NormalDist().inv_cdf((1 + sum(o < s for o in scores[:fitted]) - 0.5) / fitted) for s in scores[:fitted]
         ], dtype=torch.float64)  # fmt: skip
-        parameters = self.surrogate.fit(torch.from_numpy(self.features[places[:fitted]]), first).numpy()
+        begun = torch.from_numpy(self.features[places[:fitted]])
+        parameters = fit_parameters(self.surrogate.kernel, begun, first, self.surrogate.prior).numpy()
         known = self.features[places]
         noisy = np.array([[self.covariance(parameters, a, b) for b in known] for a in known])
         inverse = np.linalg.inv(noisy + math.exp(parameters[-1]) * np.eye(number))

@@ -77,7 +77,7 @@ def test_the_portfolio_is_that_of_plain_loops(seed):
     records = random_records(seed)
     sampler = PortfolioSampler(space=SPACE, records=records, size=9)
     expected = plain_portfolio(records, 9)
-    assert sampler.portfolio(9) == expected
+    assert [query.architecture for query in sampler.sources.cover(9)] == expected
     assert studied(sampler, 9) == expected  # of equal scores, which no source orders otherwise
 
 
@@ -172,6 +172,6 @@ def test_a_search_tries_the_recorded_recipe(tmp_path):
     write_record_lines(tmp_path / "records.jsonl", recipes([(3, 0.9, 0.02), (6, 0.1, 0.01)]))
     sampler = PortfolioSampler(space=SPACE, paths=[str(tmp_path / "records.jsonl")], size=1)
     assert sampler.meta_cost.queries == 2
-    assert sampler.portfolio(9) == [ALL[3], ALL[6]]
+    assert [query.architecture for query in sampler.sources.cover(9)] == [ALL[3], ALL[6]]
     with pytest.raises(FileNotFoundError, match="no file"):
         PortfolioSampler(space=SPACE, paths=[str(tmp_path / "none.jsonl")])

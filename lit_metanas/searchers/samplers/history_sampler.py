@@ -108,7 +108,7 @@ class HistorySampler(BaseSampler, ABC):
         self._rng = np.random.default_rng(seed)
         self._first_state = self._rng.bit_generator.state
         self._identities = Identities(space, prefix)
-        self._proposals: dict[tuple[str, int], Mapping[str, Any]] = {}  # to running trials of this process
+        self._proposals: dict[tuple[str, int], Mapping[str, Any]] = {}  # to trials of this process
 
     def check(self, space: ChoiceSpace) -> None:
         """Refuse to search a space with other choices, or under another prefix, than the sampler's."""
@@ -160,9 +160,6 @@ class HistorySampler(BaseSampler, ABC):
         """Propose the parameters in ``search_space``, without the space's choices."""
         # Choices and new parameters wait until the trial asks for them, which shows whether it takes labels or values.
         trials = study.get_trials(deepcopy=False)
-        running = {(study.study_name, one.number) for one in trials if one.state == TrialState.RUNNING}
-        for key in {key for key in self._proposals if key[0] == study.study_name} - running:
-            self._proposals.pop(key, None)
         history = History(trials, study.direction, trial, search_space, self._identities)
         proposal = dict(self.propose(study, trial, history, self._draws(trial.number)))
         self._proposals[study.study_name, trial.number] = proposal

@@ -20,7 +20,7 @@ from lit_metanas.searchers.samplers.history_sampler import History, HistorySampl
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 from lit_metanas.spaces.encodings import Encoding, OneHotEncoding, draw_buildable
-from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, by_improvement
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel, by_improvement, fit_parameters
 from lit_metanas.surrogates.meta_surrogate import MetaSurrogate, read_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, combine_predictions, evidence_weights, portfolio
 
@@ -47,9 +47,6 @@ class CandidatePool:
         self.architectures, self.features, self.sources = architectures, features.double(), sources
         self._places = {architecture: place for place, architecture in enumerate(architectures)}
 
-    def __contains__(self, architecture: Architecture) -> bool:
-        return architecture in self._places
-
     def places(self, architectures: Sequence[Architecture]) -> list[int]:
         """Where some of its architectures stand."""
         return [self._places[one] for one in architectures]
@@ -62,17 +59,11 @@ class Tried(NamedTuple):
     scores: Tensor  # (n,), higher is better, on any scale
     pending: Sequence[Architecture]  # without a score yet
 
-    def among(self, pool: CandidatePool) -> Tried:
-        """Those in a pool; a study may also have architectures that the space cannot build."""
-        found = [place for place, one in enumerate(self.architectures) if one in pool]
-        architectures = [self.architectures[place] for place in found]
-        return Tried(architectures, self.scores[found], [one for one in self.pending if one in pool])
-
 
 class SurrogateChoice:
     """Orders architectures by their expected improvement; ``source`` is a checkpoint, a surrogate or None."""
 
-    # What it keeps only saves time, so copies share it, and a pickled one starts without.
+    # What it keeps only saves time, so copies share it.
 
     def __init__(self, encoding: Encoding, source: str | TransferSurrogate | None) -> None:
         self.encoding, self.source = encoding, source
@@ -80,9 +71,6 @@ class SurrogateChoice:
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.encoding, self.source)
 
     @cached_property
     def surrogate(self) -> TransferSurrogate:
@@ -107,10 +95,9 @@ class SurrogateChoice:
     def first_pool(self) -> CandidatePool:
         """All architectures of a small space; of a large one drawn ones and the best of the sources."""
         candidates = self.encoding.candidates
-        if not candidates.whole:
-            return self._pool([*self.elite, *candidates.architectures])
-        means = self.surrogate.source_means(candidates.features)
-        return CandidatePool(candidates.architectures, candidates.features, means)
+        if candidates.whole:
+            return self._pool(candidates.architectures)
+        return self._pool([*self.elite, *candidates.architectures])
 
     def first(self, number: int) -> list[Architecture]:
         """The first architectures of a task: a portfolio, then the best by the mean of the sources."""
@@ -136,7 +123,7 @@ class SurrogateChoice:
             best = [tried.architectures[place] for place in order[:PARENTS]]
             drawn = self._drawn([*best, *self.elite[:PARENTS]], draw)
             pool = self._pool([*tried.architectures, *tried.pending, *self.elite, *drawn])
-        mean, deviation = self._prediction(tried.among(pool), pool)
+        mean, deviation = self._prediction(tried, pool)
         best_score = float(rank_gaussian(tried.scores).max())
         return (pool.architectures[place] for place in by_improvement(mean, deviation, best_score))
 
@@ -193,7 +180,8 @@ class SurrogateChoice:
         values = rank_gaussian(scores)
         key = (tuple(architectures), tuple(values.tolist()))
         if self._fitted is None or self._fitted[0] != key:
-            self._fitted = key, self.surrogate.fit(pool.features[pool.places(architectures)], values)
+            features, surrogate = pool.features[pool.places(architectures)], self.surrogate
+            self._fitted = key, fit_parameters(surrogate.kernel, features, values, surrogate.prior)
         return self._fitted[1]
 
 
@@ -286,8 +274,9 @@ class MetaSampler(HistorySampler):
 
     def _collect_tried(self, history: History) -> Tried:
         """The study's scores; only their order counts, and constraints come before scores."""
-        found = [(trial, self._identities(trial.params).architecture) for trial in history.trials]
-        known = [(trial, own) for trial, own in found if own is not None]
+        found = [(trial, self._identities(trial.params)) for trial in history.trials]
+        # A study of another program may have architectures that the space cannot build.
+        known = [(trial, own.architecture) for trial, own in found if own.architecture is not None and own.allowed]
         completed = [(trial, own) for trial, own in known if trial.state == TrialState.COMPLETE]
         pending = [own for trial, own in known if trial.state == TrialState.RUNNING]
         scores = history.scores([trial for trial, _ in completed])

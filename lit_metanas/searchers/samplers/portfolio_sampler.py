@@ -123,7 +123,7 @@ class PortfolioSampler(HistorySampler):
         >>> trials = [lm.records.Trial(space.sample(generator), value, lm.Cost(queries=1)) for value in (0.5, 0.7)]
         >>> record = lm.records.SearchRecord("letters", trials)
         >>> sampler = lm.searchers.PortfolioSampler(space=space, records=[record], size=3)
-        >>> sampler.portfolio(1) == [trials[1].architecture]
+        >>> sampler.sources.cover(1)[0].architecture == trials[1].architecture
         True
     """
 
@@ -153,10 +153,6 @@ class PortfolioSampler(HistorySampler):
     def meta_cost(self) -> Cost:
         """Cost of the portfolio's searches and of the other sampler's; searches that both use count twice."""
         return self.sources.cost + self.then.meta_cost if self.then else self.sources.cost
-
-    def portfolio(self, number: int) -> list[Architecture]:
-        """The first networks on a new task."""
-        return [member.architecture for member in self.sources.cover(number)]
 
     def propose(
         self, study: Study, trial: FrozenTrial, history: History, generator: np.random.Generator
