@@ -70,11 +70,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint to a path of this machine."""
-        if "://" in str(path):
-            raise ValueError(
-                f"The checkpoint '{printable(str(path), 80)}' is no path: give one, or Lightning's `TorchCheckpointIO` "
-                "as a plugin of the Trainer."
-            )
+        _refuse_address(path)
         content = io.BytesIO()
         torch.save(checkpoint, content)
         target = Path(path)
@@ -96,6 +92,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             warnings.warn(f"'{path}' was not removed: this run has written no checkpoint there.", stacklevel=2)
         elif not file.is_dir() or file.is_symlink():
             file.unlink(missing_ok=True)
+
+
+def _refuse_address(path: str | Path) -> None:
+    if "://" in str(path):
+        raise ValueError(
+            f"The checkpoint '{printable(str(path), 80)}' is no path: give one, or Lightning's `TorchCheckpointIO` as "
+            "a plugin of the Trainer."
+        )
 
 
 @contextmanager
@@ -287,6 +291,12 @@ class _Defaults(Callback):
             cast(Trainer, trainer).check_end(pl_module)
         if trainer.strategy.root_device.type == "cpu":
             self._run.enter_context(torch_threads(self.threads))
+
+    def on_fit_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
+        # Before the training, not at its first checkpoint.
+        if isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+            for callback in trainer.checkpoint_callbacks:
+                _refuse_address(getattr(callback, "dirpath", None) or "")
 
     def on_train_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
         cast(Trainer, trainer).begun = True

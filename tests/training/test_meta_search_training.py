@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, StochasticWeightAveraging
 from meta_toys import SPACE, Losses, fit, make_data, make_model
 
 from lit_metanas.meta import TNAS, JointInnerLoop, PrototypeLinearHead, PrototypeLoss, Reptile
@@ -13,6 +13,7 @@ from lit_metanas.relaxations import SampledChild, Softmax
 from lit_metanas.training import ArchitectureSchedule
 from lit_metanas.training.meta_search import meta_search
 from lit_metanas.training.meta_search.meta_search import default_weight_optimizer
+from lit_metanas.training.trainers import Trainer
 
 
 def sgd(rate):
@@ -247,3 +248,11 @@ def test_loss_is_logged_where_loggers_take_it_at_the_end_and_from_time_to_time(i
     trainer, _ = fit(model, make_data(steps_per_epoch=7), log_every_n_steps=3)
     assert steps == expected
     assert "train/accuracy" in trainer.callback_metrics
+
+
+def test_an_address_for_checkpoints_is_refused_before_the_first_step():
+    model, callbacks = make_model(), [ModelCheckpoint("memory://run")]
+    trainer = Trainer(max_epochs=1, accelerator="cpu", logger=False, callbacks=callbacks, enable_progress_bar=False)
+    with pytest.raises(ValueError, match="'memory://run' is no path: give one, or Lightning's `TorchCheckpointIO`"):
+        trainer.fit(model, make_data())
+    assert int(model.outer_steps) == 0
