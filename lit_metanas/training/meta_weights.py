@@ -97,10 +97,10 @@ class MetaWeights(ABC):
         for choice in space.choices:
             theirs = self.labels.get(choice.name, [])
             if not set(choice.labels) <= set(theirs):
-                known = printable(", ".join(theirs), 200) or "none"
+                known = f"only {printable(', '.join(theirs), 200)}" if theirs else "no such choice"
                 raise ValueError(
                     f"The checkpoint is of another search space: for '{choice.name}' the model has "
-                    f"{', '.join(choice.labels)}, the checkpoint only {known}: give one of the model's space."
+                    f"{', '.join(choice.labels)}, the checkpoint {known}: give one of the model's space."
                 )
 
 
