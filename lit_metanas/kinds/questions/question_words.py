@@ -87,13 +87,12 @@ class QuestionWords(Preprocessing):
 
     def encode(self, raw: Sequence[Any]) -> Tensor:
         """The inputs of questions with what they are asked of, shape ``(n, steps)``."""
-        return self.encode_stories(_asked(raw))[0]
+        return self.encode_stories(_asked(raw))
 
-    def encode_stories(self, asked: Sequence[Asked]) -> tuple[Tensor, list[bool]]:
-        """The inputs of questions about stories, shape ``(n, steps)``, and whether each has all of its story."""
+    def encode_stories(self, asked: Sequence[Asked]) -> Tensor:
+        """The inputs of questions about stories, shape ``(n, steps)``."""
         known: dict[str, list[int]] = {}
         found = torch.full((len(asked), self.words.steps), PADDING, dtype=torch.int64)
-        whole = [True] * len(asked)
         for row, (question, story, _) in enumerate(asked):
             kept = self.begin(question)
             first = len(kept)
@@ -105,10 +104,9 @@ class QuestionWords(Preprocessing):
                 if fits or not self.newest_first or len(kept) == first:
                     kept += known[sentence][:room]
                 if not fits:  # and nothing behind it is looked at, so that no long story takes long
-                    whole[row] = False
                     break
             found[row, : len(kept)] = torch.tensor(kept)
-        return found, whole
+        return found
 
     def tokens(self, text: str) -> list[int]:
         """The tokens of a text, one for each of its ``word_places``."""

@@ -140,7 +140,7 @@ class SquadTask(SingleTask):
         """Make inputs of the questions."""
         train, val, test = (
             Split(
-                self.preprocessing.encode_stories([Asked(one.question, [one.passage]) for one, _ in part])[0],
+                self.preprocessing.encode_stories([Asked(one.question, [one.passage]) for one, _ in part]),
                 torch.tensor([span for _, span in part], dtype=torch.int64).reshape(-1, 2),
             )
             for part in self._parts.values()

@@ -89,7 +89,7 @@ class Stories(TaskCollection):
         answers = sorted({asked.answer for asked in chain(*parts)})
         train, val, test = (
             Split(
-                self.preprocessing.encode_stories(part)[0],
+                self.preprocessing.encode_stories(part),
                 torch.tensor([answers.index(asked.answer) for asked in part], dtype=torch.int64),
             )
             for part in parts
