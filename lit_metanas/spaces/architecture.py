@@ -17,8 +17,7 @@ class Choice:
     Attributes:
         name: unique in the space, for instance ``layer1.kernel``.
         labels: the candidates' unique names; a number or a boolean is called by its text.
-        group: the question without its place, for instance ``kernel``: choices of one group have the
-            same labels and can be tied.
+        group: the question without its place, for instance ``kernel``: one label may be given for a whole group.
         active_if: the choice matters only where each named choice has one of the given labels.
 
     Example:

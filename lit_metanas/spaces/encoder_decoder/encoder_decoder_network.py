@@ -59,7 +59,7 @@ class EncoderDecoder(nn.Module):
 
     def read(self, inputs: Tensor) -> list[CrossMemory]:
         """What each of the decoder's layers looks up in series ``(n, features, steps)`` or tokens ``(n, steps)``."""
-        found = self.encoder.layer_outputs(inputs, self.encoder.computed_depths())
+        found = self.encoder.layer_outputs(inputs)
         _, steps = found[max(found)]
         outputs = {str(depth): steps.blank(own).transpose(1, 2) for depth, (own, _) in found.items()}
         rows = self.encoder.depth.combine(outputs.__getitem__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -142,9 +142,9 @@ class SequenceLayers(LayerStack):
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
 
-    def layer_outputs(self, inputs: Tensor, wanted: Collection[int]) -> dict[int, tuple[Tensor, Steps]]:
-        """For each wanted place, from 1 on, the layer's outputs ``(n, width, steps)``, and their steps."""
-        inputs = shortened(inputs)
+    def layer_outputs(self, inputs: Tensor) -> dict[int, tuple[Tensor, Steps]]:
+        """Behind each number of layers that is computed, outputs ``(n, width, steps)``, and their steps."""
+        wanted, inputs = self.computed_depths(), shortened(inputs)
         if inputs.shape[-1] > self.shape.steps:
             raise ValueError(
                 f"An input has {inputs.shape[-1]} steps, and the network is for up to {self.shape.steps}: cut it."
@@ -186,7 +186,7 @@ class SequenceNetwork(SequenceLayers):
     def forward(self, inputs: Tensor) -> Tensor:
         """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step."""
         features: dict[str, Tensor] = {}
-        for place, (outputs, steps) in self.layer_outputs(inputs, self.computed_depths()).items():
+        for place, (outputs, steps) in self.layer_outputs(inputs).items():
             with telling_steps(steps):
                 features[str(place)] = self.readouts[str(place)](outputs)
         return self.depth.combine(features.__getitem__)
