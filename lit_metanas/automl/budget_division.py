@@ -182,12 +182,27 @@ def flops_after_search(known: Known) -> float:
     left = 60 * minutes - max(perf_counter() - setup.job.began, spent) - ending
     # A machine that got slower would leave the network untrained.
     left = max(left, plan.shares.least_trained * plan.search / (workers * plan.pace))
-    members = known.members(network, workers * together.flops * left)
-    in_turn = ceil(members / workers)
-    flops = together.flops * max(0.0, left - (members - 1) * ending) * members / in_turn
-    if known.members(network, flops) == 1:
-        flops = alone.flops * left
-    return rounded(flops)
+    return rounded(_flops_of_seconds(known, left, alone.flops, together.flops, ending))
+
+
+def _flops_of_seconds(known: Known, seconds: float, alone: float, together: float, ending: float) -> float:
+    """The FLOPs of a last training of so many seconds, of one network or an ensemble.
+
+    ``alone`` are FLOPs a second of one network, ``together`` those of each member that is trained side by side with
+    others. ``ending`` are seconds that each member but the first takes in addition.
+    """
+    network, workers, flops = known.found_network, workers_now(), 0.0
+    for number in range(1, known.plan.shares.members + 1):
+        pace, in_turn = together, ceil(number / workers)
+        if number == 1:
+            pace = alone
+        own = pace * max(0.0, seconds - (number - 1) * ending) * number / in_turn
+        affordable = known.members(network, own)
+        if affordable > number:  # they would be divided among more, which take longer
+            own = (1 - 1e-5) * known.least_flops(network, number + 1)
+        if affordable >= number:
+            flops = max(flops, own)
+    return flops
 
 
 def limited_flops(known: Known, flops: float) -> float:

@@ -26,8 +26,9 @@ class Shares:
     moment: float = 0.015  # of the minutes, to measure the pace
     shortest_moment: float = 0.2  # seconds
     longest_moment: float = 2.0  # seconds
-    # Of the budget, for the search, which also gets what the last training no longer gains from. On photographs, 0.4
-    # lost two to three points of test accuracy in a minute or two; 0.25 paid for two networks where 0.3 paid for five.
+    # Of the budget, for the search, which also gets what the last training no longer gains from. On photographs 0.4
+    # cost two to three points of test accuracy in a minute or two; 0.25 paid for only two networks, where 0.3 paid for
+    # five.
     search: float = 0.3
     first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
     head_trials: int = 64  # usual first trainings that a search of networks behind encoders alone gets at most

@@ -73,7 +73,7 @@ def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`_signed` add
     SQuAD's format. A part of them is learned from, one chooses, and one tests.
 
     The search begins with networks of different structure and a recipe for the kind of data, and with what did well on
-    recorded tasks. At least two fifths of the budget go to the search of architecture, recipe and preprocessing, unless
+    recorded tasks. At least 30 % of the budget goes to the search of architecture, recipe and preprocessing, unless
     only one network can be paid for. Linear models of plain features are candidates, too. The best candidate by
     validation, alone or as an ensemble, is trained on all but the test part, and tested once.
 

@@ -146,10 +146,10 @@ class Known:
         if not self.setup.member_epochs:
             return 1
         most = network.variant.limited.members(network.found.architecture, self.setup.shares.members, linear_measures)
-        enough = (n for n in range(2, most + 1) if flops >= self._least_flops(network, n) * (1 - 1e-6))
+        enough = (n for n in range(2, most + 1) if flops >= self.least_flops(network, n) * (1 - 1e-6))
         return max(enough, default=1)
 
-    def _least_flops(self, network: Candidate, members: int) -> float:
+    def least_flops(self, network: Candidate, members: int) -> float:
         """The least FLOPs of an ensemble of so many members."""
         epochs = self.setup.member_epochs if members > 2 else min(self.setup.shares.pair, self.setup.member_epochs)
         return members * epochs * self.last_epoch(network)

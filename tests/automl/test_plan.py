@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from auto_toys import paced, same_weights
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
 from lit_metanas.automl.budget_division import divide, search_flops, search_part
-from lit_metanas.automl.budget_plan import SHARES, front_rungs, rungs_of
+from lit_metanas.automl.budget_plan import SHARES, BudgetPlan, front_rungs, rungs_of
+from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.front import shared_epochs
 from lit_metanas.automl.options import AutoOptions, NetworkLimits
 from lit_metanas.automl.reading.input_variants import InputVariants
@@ -230,3 +233,24 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
     average = 4 * max(epochs["2"])  # at most, if all but one of the four timed networks are linear
     assert SHARES.longest <= max(epochs["0"]) <= max(SHARES.longest, average)
     assert (max(epochs["2"]) > SHARES.longest) == (steps == 1000)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+@pytest.mark.parametrize("ending", [0.0, 0.5, 2.0])
+def test_the_last_training_takes_no_longer_than_is_left(
+    workers: int, ending: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget_division, "workers_now", lambda: workers)
+    monkeypatch.setattr(Known, "last_epoch", lambda *_: 1)
+    limited = SimpleNamespace(members=lambda architecture, most, measures: most)
+    network: Any = SimpleNamespace(variant=SimpleNamespace(limited=limited), found=SimpleNamespace(architecture=None))
+    setup: Any = SimpleNamespace(member_epochs=40, shares=SHARES)
+    known = Known(setup, BudgetPlan(1.0), None, None, network)  # type: ignore[arg-type]
+    numbers = set()
+    for seconds in range(10, 250):
+        flops = budget_division._flops_of_seconds(known, seconds, alone=1.0, together=1.0, ending=ending)
+        members = known.members(network, flops)
+        taken = ceil(members / workers) * flops / members + (members - 1) * ending
+        assert 0 < taken <= seconds * (1 + 1e-6), seconds
+        numbers.add(members)
+    assert {1, 2, 5} <= numbers
