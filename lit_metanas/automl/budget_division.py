@@ -158,8 +158,8 @@ def threads_after_search(known: Known) -> int:
     return threads_that_pay(*networks, seconds=seconds, precision=plan.precision, most=most)
 
 
-def flops_after_search(known: Known) -> float:
-    """The FLOPs of everything after the search, by what is known now.
+def flops_after_search(known: Known, *, later: float = 0.0) -> float:
+    """The FLOPs of everything after the search, by what is known now; ``later`` are seconds for other models.
 
     A plan that was settled before has them. Of minutes they are those of the seconds that are left, by a pace that is
     measured anew.
@@ -179,7 +179,7 @@ def flops_after_search(known: Known) -> float:
     ending = _ending_seconds(setup, architecture, variant, alone)
     # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
     spent = plan.prepared + known.budget.spent.seconds / workers + known.lost_cost.seconds
-    left = 60 * minutes - max(perf_counter() - setup.job.began, spent) - ending
+    left = 60 * minutes - max(perf_counter() - setup.job.began, spent) - ending - later
     # A machine that got slower would leave the network untrained.
     left = max(left, plan.shares.least_trained * plan.search / (workers * plan.pace))
     return rounded(_flops_of_seconds(known, left, alone.flops, together.flops, ending))

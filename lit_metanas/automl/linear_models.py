@@ -131,7 +131,7 @@ def train_linear(known: Known) -> None:
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
     models = LinearTrainings(job, plan, network.variant.label)
-    epoch = known.last_epoch(network)
+    epoch, longest = known.last_epoch(network), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:
         known.budget.start_part("training linear models")
@@ -140,10 +140,12 @@ def train_linear(known: Known) -> None:
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
             known.count(cost)
+            longest = max(longest, cost.seconds)
     flops = limited_flops(known, planned)
     if measured:
-        # These are the FLOPs from now on; the linear models' were spent after the search, too.
-        flops = known.lost_cost.flops + flops_after_search(known)
+        # These are the FLOPs from now on; the linear models' were spent after the search, too. The last training of one
+        # that is averaged takes longer than it counts.
+        flops = known.lost_cost.flops + flops_after_search(known, later=longest * job.kind.averages_linear)
     if flops != planned:
         flops = models.nearest(flops, epoch=epoch, number=number)
     known.settle(flops)

@@ -270,7 +270,10 @@ class BodyChild(ChildNetwork):
 class UnsharedChild(BodyChild):
     """A child that takes what another one has; all multiply-adds of its body are in convolutions."""
 
-    _count = staticmethod(convolved_flops)
+    def _count(self, body: nn.Module, shape: Shape) -> tuple[int, int]:
+        if hasattr(body, "known_flops"):
+            return super()._count(body, shape)
+        return convolved_flops(body, shape)
 
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what another child has under the same names, the leading part that both have; the rest stays."""

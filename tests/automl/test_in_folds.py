@@ -35,7 +35,7 @@ def call() -> Call:
     labels = (rows[:, 0] * rows[:, 1] + generator.normal(scale=0.3, size=100) > 0).astype(int)
 
     def run(**more: Any) -> lm.SearchResult:
-        return lm.auto((rows, labels), **{"kind": "rows", "flops": 1e9, "records": [], "progress": False, **more})
+        return lm.auto((rows, labels), **{"kind": "rows", "flops": 1.4e9, "records": [], "progress": False, **more})
 
     return run
 

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_metanas.inputs.shapes import Shape
+from lit_metanas.inputs.shapes import Shape, image_shape
 from lit_metanas.spaces.mixture import sum_of
+from lit_metanas.spaces.supernet import NetworkCost
 
 VERTEX_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations of the middle vertices, in the published order."""
@@ -200,11 +201,12 @@ class NASBench101Network(nn.Module):
         self.stem = _normalised(shape[0], channels, 3)
         self.size = cells
         self.cells = nn.ModuleList()
-        before = channels
+        self.known_features = channels
         for place in range(stacks * cells):
             width = channels * 2 ** (place // cells)
-            self.cells.append(NASBench101Cell(cell, before=before, width=width))
-            before = width
+            self.cells.append(NASBench101Cell(cell, before=self.known_features, width=width))
+            self.known_features = width
+        self.known_flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=0).flops
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Features, shape ``(n, features)``, for inputs of shape ``(n, channels, height, width)``."""
@@ -215,6 +217,24 @@ class NASBench101Network(nn.Module):
                 outputs = F.max_pool2d(outputs, 2, ceil_mode=True)
             outputs = cell(outputs)
         return outputs.mean((2, 3))
+
+
+def cell_cost(cell: CellGraph, *, shape: Shape, channels: int, stacks: int, cells: int, way: int) -> NetworkCost:
+    """Parameters and multiply-adds (of convolutions and classifier, if any) of a network of a pruned cell."""
+    _, height, width = image_shape(shape)
+    stem = 9 * shape[0] * channels
+    cost = NetworkCost(stem + 2 * channels, stem * height * width)
+    before = channels
+    for stack in range(stacks):
+        after = channels * 2**stack
+        if stack:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        for _ in range(cells):
+            for into, out, kernel in _convolutions(cell, before, after).values():
+                weights = into * out * kernel**2
+                cost += NetworkCost(weights + 2 * out, weights * height * width)
+            before = after
+    return cost + NetworkCost((before + 1) * way, before * way)
 
 
 def _convolutions(cell: CellGraph, before: int, width: int) -> dict[str, tuple[int, int, int]]:

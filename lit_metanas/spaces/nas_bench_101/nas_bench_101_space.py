@@ -19,6 +19,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     CellGraph,
     NASBench101Network,
     all_edges,
+    cell_cost,
     draw_unpruned,
     edge_bit,
     isomorphs,
@@ -26,6 +27,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
     prune,
 )
 from lit_metanas.spaces.space import SearchSpace
+from lit_metanas.spaces.supernet import NetworkCost
 
 EQUIVALENTS = 100
 """Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
@@ -169,6 +171,10 @@ class NASBench101(SearchSpace):
     def build(self, architecture: Architecture, shape: Shape, way: int) -> UnsharedChild:
         """The benchmark's network of exactly this architecture, not of an isomorphic one, with new weights."""
         return UnsharedChild(NASBench101Network(self._prune(architecture), shape=shape, **self._sizes), shape, way)
+
+    def cost(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
+        """Parameters and multiply-adds of the child: convolutions and the classifier."""
+        return cell_cost(self._prune(architecture), shape=shape, way=way, **self._sizes)
 
     def _places(self, cell: CellGraph) -> list[tuple[int, ...]]:
         last = self.vertices - 1

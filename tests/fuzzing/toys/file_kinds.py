@@ -35,7 +35,7 @@ from lit_metanas.records import (
 )
 from lit_metanas.searchers.query.study import open_storage, open_study, quiet_optuna
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, OneHotEncoding
-from lit_metanas.surrogates.gaussian_process import GroupedKernel
+from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKernel
 from lit_metanas.surrogates.meta_surrogate import SURROGATE_KEY, read_surrogate, surrogate_entry
 from lit_metanas.surrogates.transfer import TransferSurrogate, fit_source
 from lit_metanas.training.meta_weights import MetaCheckpoint, write_meta_checkpoint
@@ -187,8 +187,9 @@ def read_surrogate_of_letters(path: Path) -> object:
     """Reads it, and predicts with it as a search does."""
     surrogate = read_surrogate(path, ENCODING)
     features = ENCODING.candidates.features
-    found = surrogate(features[:4], torch.arange(4.0), features)
-    return found.mean, found.deviation, surrogate.cost, [source.elite for source in surrogate.sources]
+    own = GaussianProcess(surrogate.kernel, surrogate.prior.mean, features[:4], torch.arange(4.0))(features)
+    elites = [source.elite for source in surrogate.sources]
+    return own.mean, own.deviation, surrogate.source_means(features), surrogate.cost, elites
 
 
 def read_study(path: Path) -> object:
