@@ -46,17 +46,17 @@ def test_no_sentence_tells_its_module(source):
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("Return ``None`` or `x` for :class:`Thing` of 'utf-8'.", "Return _ or _ for _ of _"),
-        ("Call os.path.join(a, b) on some_value and CamelCase.", "Call _ b) on _ and _"),
-        ("Parse an email message, emails or mail of an EmailMessage.", "Parse an _ message, _ or mail of an _"),
+        ("Return ``None`` or `x` for :class:`Thing` of 'utf-8'.", "Return _ or _ for _ of '_'."),
+        ("Call os.path.join(a, b) on some_value and CamelCase.", "Call _, b) on _ and _."),
+        ("Parse an email message, emails or e-mail of an EmailMessage.", "Parse an _ message, _ or e-mail of an _."),
         ("Wrap the torch Tensor by numpy's arrays.", "Wrap the _ Tensor by _ arrays."),
         ("Plain words stay, e.g. these (really).", "Plain words stay, e.g. these (really)."),
     ],
 )
 def test_names_of_code_are_masked(text, masked):
-    assert text_source.mask_names(text, text_source.pattern_of("email", "utils")) == masked
-    names = text_source.pattern_of("matplotlib", "backends", "mpl_toolkits")
-    assert text_source.mask_names("The backends and all toolkits know", names) == "The _ and all _ know"
+    assert text_source.mask_names(text, text_source._words_of(("email", "utils"))) == masked
+    names = text_source._words_of(("matplotlib", "backends", "ftplib", "mpl_toolkits"))
+    assert text_source.mask_names("The backend and all toolkits know Ftp", names) == "The _ and all _ know _"
 
 
 def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
@@ -64,11 +64,11 @@ def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
     (tmp_path / "shop" / "goods.py").write_text(
         '"""Everything that we sell to people. Not told: this."""\n'
         "raise RuntimeError('imported')\n"
-        'class Thing:\n    """One thing that can be\n    bought by many people today.\n\n    Not told, too."""\n'
-        '    if True:\n        def price(self):\n            """The number of coins for it, e.g. seven or nine."""\n'
-        'def short():\n    """Too short."""\n'
-        'def code():\n    """x_1 = f(x_0) >>> 3.5 which is -> None."""\n'
-        'def twice():\n    """Everything that we sell to people."""\n'
+        "class Thing:\n    '''One thing that can be\n    bought by many people today.\n\n    Not told, too.'''\n"
+        "    if True:\n        def price(self):\n            'The number of coins for it, e.g. seven or nine.'\n"
+        "def short():\n    'Too short.'\n"
+        "def code():\n    'x_1 = f(x_0) >>> 3.5 which is -> None.'\n"
+        "def twice():\n    'Everything that we sell to people.'\n"
     )
     (tmp_path / "shop" / "broken.py").write_text("def (:")
     (tmp_path / "shop" / "latin.py").write_bytes(b'"""Not \xff in any encoding that is known."""')
@@ -76,13 +76,14 @@ def test_only_the_first_sentence_of_prose_is_taken(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "shop" / "pipe.py")
     (tmp_path / "shop" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    assert sentences_of("shop", 9) == [
+    assert sentences_of("shop", frozenset(), 9) == [
         "Everything that we sell to people.",
         "One thing that can be bought by many people today.",
         "The number of coins for it, e.g. seven or nine.",
     ]
-    assert len(sentences_of("shop", 2)) == 2
-    assert sentences_of("absent", 9) == []
+    assert len(sentences_of("shop", frozenset(), 2)) == 2
+    assert sentences_of("shop", frozenset({"shop.goods"}), 9) == []
+    assert sentences_of("absent", frozenset(), 9) == []
 
 
 def test_sources_are_not_imported(source):
