@@ -170,19 +170,25 @@ def flops_after_search(known: Known, *, later: float = 0.0) -> float:
     if minutes is None:
         return rounded(sum(_spendable(setup)) - known.budget.spent.flops)
     network, workers, moment = known.found_network, workers_now(), plan.shares.moment_of(minutes)
-    architecture, variant = network.found.architecture, network.variant
+    architecture, variant, label = network.found.architecture, network.variant, setup.job.variants.label_of
+    own = architecture, variant.label
+    before = [cost for one, recipe, cost in known.estimator.spent if (one, label(recipe)) == own]
     networks = (variant.task, variant.limited.space, [architecture], network.recipe)
     with torch_threads(plan.threads):
         alone = together = measure_pace(*networks, seconds=moment, precision=plan.precision)
+    now = alone.flops
     if setup.member_epochs and workers > 1:  # the members of an ensemble, which are trained side by side
         together = measure_pace(*networks, seconds=moment, precision=plan.precision, workers=workers)
+        together = together.averaged(before, around=_around(setup, together))
+    if plan.threads == 1:  # as in the earlier trainings
+        alone = alone.averaged(before, around=_around(setup, alone))
     ending = _ending_seconds(setup, architecture, variant, alone)
     # In a search that goes on, the clock began late: what was spent before the interrupt counts by its costs.
     spent = plan.prepared + known.budget.spent.seconds / workers + known.lost_cost.seconds
     left = 60 * minutes - max(perf_counter() - setup.job.began, spent) - ending - later
     # A machine that got slower would leave the network untrained.
-    left = max(left, plan.shares.least_trained * plan.search / (workers * plan.pace))
-    return rounded(_flops_of_seconds(known, left, alone.flops, together.flops, ending))
+    least = plan.shares.least_trained * plan.search / (workers * plan.pace) * now
+    return rounded(max(least, _flops_of_seconds(known, left, alone.flops, together.flops, ending)))
 
 
 def _flops_of_seconds(known: Known, seconds: float, alone: float, together: float, ending: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isnan
 from statistics import median
@@ -177,13 +177,14 @@ class EstimatorAround(Estimator):
 
 
 class BestSoFar(EstimatorAround):
-    """Keeps the best score, so that an interrupted search has an outcome."""
+    """Keeps the best score and the cost of each training (``spent``), so that an interrupted search has an outcome."""
 
     def __init__(self, estimator: Estimator, task_id: str) -> None:
         super().__init__(estimator)
         self._recipe: dict[str, RecipeValue] = {}
         self._record = SearchRecord(task_id)
         self._best: list[SearchOutcome] = []  # a list, because copies under other recipes share it
+        self.spent: list[tuple[Architecture, dict[str, RecipeValue], Cost]] = []
 
     @property
     def outcome(self) -> SearchOutcome | None:
@@ -205,10 +206,12 @@ class BestSoFar(EstimatorAround):
     ) -> Submitted[Score]:
         """Submit a call, and keep the trial once its result is waited for."""
         submitted = self.estimator.submit(architecture, fidelity=fidelity, start=start)
-        return submitted.then(lambda score: self._keep(architecture, score))
+        return submitted.then(lambda score: self._keep(architecture, score, submitted.seconds))
 
-    def _keep(self, architecture: Architecture, score: Score) -> None:
+    def _keep(self, architecture: Architecture, score: Score, seconds: float) -> None:
+        cost = replace(score.cost, seconds=score.cost.seconds + seconds)  # a kept score has seconds of its own
         trials, recipe = self._record.trials, {**self._recipe}
+        self.spent.append((architecture, recipe, cost))
         spent = sum((trial.cost for trial in trials[-1:]), score.cost)
         failure = "its score is not a number" * isnan(score.value)
         trials.append(Trial(architecture, score.value, spent, failure=failure, recipe=recipe))

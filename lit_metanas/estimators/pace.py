@@ -11,7 +11,7 @@ from time import perf_counter
 from lit_metanas.estimators.folds import validation_part
 from lit_metanas.estimators.training_estimator import first_weights
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records.record import SearchOutcome, SearchRecord
+from lit_metanas.records.record import Cost, SearchOutcome, SearchRecord
 from lit_metanas.spaces import Architecture, SearchSpace
 from lit_metanas.tasks.task import Split, Task
 from lit_metanas.training.child import Child, chosen_child, fit_child, score
@@ -35,6 +35,17 @@ class Pace:
     flops: float  # training FLOPs a second
     building: float  # seconds to build a network
     scoring: float  # seconds to score an example
+
+    def averaged(self, trainings: Sequence[Cost], *, around: float) -> Pace:
+        """The mean of this pace and that of earlier trainings, since other work on a machine comes and goes.
+
+        ``around`` are seconds of each that were spent on building and scoring.
+        """
+        flops = sum(cost.flops for cost in trainings)
+        seconds = sum(cost.seconds for cost in trainings) - len(trainings) * around
+        if not flops or seconds <= 0:
+            return self
+        return replace(self, flops=2 / (1 / self.flops + seconds / flops))
 
 
 def measure_pace(

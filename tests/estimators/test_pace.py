@@ -1,4 +1,4 @@
-"""How fast a machine is: measurements, and what they decide."""
+"""How fast a machine is: the mean of measurements, and what they decide."""
 
 from typing import Any
 
@@ -14,6 +14,14 @@ from lit_metanas.training.precision import BF16, FLOAT32
 
 Arrays = tuple[np.ndarray, list[str]]
 SPACE = lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), dropouts=(0,), depths=(1, 2), widths=(4, 8))
+
+
+def test_a_pace_is_averaged_with_that_of_earlier_trainings() -> None:
+    measured = Pace(flops=4e9, building=0.5, scoring=0.01)
+    costs = [lm.Cost(flops=int(4e9), seconds=5.5), lm.Cost(flops=int(4e9), seconds=5.5)]  # 1.5 s of each beside
+    assert measured.averaged(costs, around=1.5).flops == pytest.approx(1 / (0.5 / 4e9 + 0.5 / 1e9))
+    assert measured.averaged([], around=1.5) == measured
+    assert measured.averaged([lm.Cost(flops=int(4e9), seconds=1.0)], around=1.5) == measured
 
 
 def test_the_clock_decides_by_the_steps_of_real_networks(arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
