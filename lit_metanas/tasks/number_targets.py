@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lit_metanas.io.text import hint, printable
 from lit_metanas.tasks.labels import Labels, are_label_sets, is_gap, plain_label
+from lit_metanas.tasks.task import warn_of_data
 
 Targets: TypeAlias = Literal["classification", "several labels", "regression"]
 """What labels are learned as."""
@@ -25,6 +26,9 @@ FEWEST_NUMBERS = 10
 
 FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 """Whole numbers are targets if more than this share of them are the label of fewer examples."""
+
+MOST_ROUNDED = 0.01
+"""Rounding to single precision that is worth a warning, as a share of the numbers' standard deviation."""
 
 STRATA, LEAST_OF_A_STRATUM = 10, 10
 """Quantiles by which examples are divided at most, and the fewest examples of one."""
@@ -109,10 +113,18 @@ def named_targets(name: str | None) -> Targets | None:
 
 
 def _in_float32(numbers: NDArray[np.float64], name: str) -> Tensor:
-    """Numbers of float64, shape ``(n, targets)``, as float32."""
+    """Numbers of float64, shape ``(n, targets)``, as float32, with a warning if rounding changes them much."""
     if (np.abs(numbers) > np.finfo(np.float32).max).any():
         raise ValueError(f"{name} has a number beyond 3.4e38: give all in a larger unit.")
-    return torch.from_numpy(numbers.astype(np.float32))
+    rounded = torch.from_numpy(numbers.astype(np.float32))
+    errors, spread = (rounded.double() - torch.from_numpy(numbers)).abs(), numbers.std(0)
+    for error, deviation in zip(errors.amax(0).tolist(), spread, strict=True):
+        if error > MOST_ROUNDED * deviation > 0:
+            warn_of_data(
+                f"{name} has numbers that differ by {deviation:.2g} and are rounded by up to {error:.2g}, as they "
+                "are kept in single precision: subtract a constant from them."
+            )
+    return rounded
 
 
 def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:

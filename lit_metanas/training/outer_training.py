@@ -71,7 +71,6 @@ class OuterTraining(LightningModule):
                 f"{name}: skipped is {short_number(skipped)}; give the number of tasks that may be left out, or 0."
             )
         self.flops, self.skipped, self.seed = flops, skipped, seed
-        self.ends_by_itself = flops is not None
         self.automatic_optimization = False
         self.register_buffer("outer_steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("spent", torch.zeros((), dtype=torch.int64))
@@ -91,6 +90,11 @@ class OuterTraining(LightningModule):
         if self.trainer.train_dataloader is None:
             return 0.0  # to ask for the number of steps would make the loader, before a resumed run gives it its state
         return min(1.0, int(self.outer_steps) / float(self.trainer.estimated_stepping_batches))
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether a budget of FLOPs ends the training."""
+        return self.flops is not None
 
     @property
     def is_finished(self) -> bool:

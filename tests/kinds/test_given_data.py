@@ -400,6 +400,12 @@ def test_numbers_are_predicted_and_divided_by_quantiles(kind: str) -> None:
         read_given((X[:4], names))
 
 
+def test_numbers_that_single_precision_rounds_too_much_are_reported() -> None:
+    X, y = np.random.default_rng(0).random((40, 3)), 1.7e9 + 100 * np.arange(40.0)
+    with pytest.warns(UserWarning, match="differ by .* and are rounded by up to .*: subtract a constant"):
+        read_given((X, y))
+
+
 def test_a_table_of_texts_and_numbers_predicts_the_numbers(tmp_path: Path) -> None:
     rows = [f"house {number},{number + 0.5}" for number in range(20)]
     for text, number in (("text", "price"), ("text", "label"), ("text", "target"), ("words", "price")):
