@@ -96,6 +96,7 @@ class ImageKind(Kind):
         "label_smoothing": 0.1,
         "warmup": 0.1,
         "augmentation": "light",
+        "optimizer": "muon",
     }
     linear_space = PatchSpace
     features: ClassVar = dict.fromkeys(map(str, DRAWN_PATCHES), "likeness to patches")

@@ -68,6 +68,7 @@ class SoundKind(Kind):
         "label_smoothing": 0.1,
         "warmup": 0.1,
         "augmentation": "light",
+        "optimizer": "muon",
         "batch_size": 32,
     }
     linear_space = RocketSpace
