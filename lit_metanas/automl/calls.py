@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from lit_metanas.automl.budget_plan import SHARES
-from lit_metanas.automl.limits import NoNetworkWithinError
+from lit_metanas.automl.job import Job, open_job
 from lit_metanas.automl.options import (
     AUTO_THREADS,
     NOT_OF_STUDENTS,
@@ -27,11 +27,11 @@ from lit_metanas.automl.options import (
     with_options,
 )
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.earlier_models import compare_with_start, compare_with_teacher
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.estimators.limits import NoNetworkWithinError
 from lit_metanas.io.files import own_folder, own_path
 from lit_metanas.io.text import asked_from_shell, hint, printable, writable
 from lit_metanas.records.record import FailedWorkError

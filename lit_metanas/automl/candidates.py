@@ -9,12 +9,12 @@ from math import inf
 from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
-from lit_metanas.automl.reading.input_variants import InputVariant, without_preprocessing
-from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.comparisons.search_progress import ReportedBudget
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.folds import weights_of_fold
+from lit_metanas.estimators.input_variants import InputVariant, without_preprocessing
 from lit_metanas.objectives.objective import Judged
 from lit_metanas.records import Cost
 from lit_metanas.records.record import SearchOutcome

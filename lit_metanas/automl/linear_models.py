@@ -15,12 +15,12 @@ from torch import nn
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
 from lit_metanas.automl.budget_plan import BudgetPlan, rounded
 from lit_metanas.automl.candidates import Candidate, Known, best_of
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.last_training import scored_network
-from lit_metanas.automl.reading.input_variants import joined
-from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.estimator import FAILURES, Query
 from lit_metanas.estimators.folds import folds_of, score_in_folds
+from lit_metanas.estimators.input_variants import joined
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import forecast

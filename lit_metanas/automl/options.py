@@ -64,27 +64,6 @@ _LIMITS: dict[str, Callable[[Any], float]] = {
 }
 
 
-@dataclass(frozen=True)
-class NetworkLimits:
-    """The most that a network may have; None is no limit."""
-
-    parameters: float | None = None  # trainable ones
-    flops: float | None = None  # forward multiply-adds for one input
-    latency: float | None = None  # seconds of a forward pass, the median of several
-    size: float | None = None  # bytes of the exported program
-    threads: int = 1  # torch's in that forward pass
-
-    @property
-    def settings(self) -> dict[str, float | None]:
-        """All limits by name, without the threads, which are an option of their own."""
-        return {name: getattr(self, name) for name in _LIMITS}
-
-    @property
-    def given(self) -> dict[str, float]:
-        """The limits that there are, by name."""
-        return {name: value for name, value in self.settings.items() if value is not None}
-
-
 def option(text: str, default: Any = None, *, shell: Any = None) -> Any:
     """A field of the options; ``shell`` is the type of its key in the shell, None if only Python has it."""
     return field(default=default, metadata={"help": text, "shell": shell})
@@ -192,6 +171,9 @@ class AutoOptions:
     progress: bool = option("whether progress is shown on stderr", True)
 
     def __post_init__(self) -> None:
+        # Only here, as it needs torch: the shell's help, which reads the options, is fast.
+        from lit_metanas.estimators.limits import NetworkLimits
+
         if self.minutes is not None and self.flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
         if self.minutes is None and self.flops is None:

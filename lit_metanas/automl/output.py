@@ -14,10 +14,10 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.reading.input_variants import InputVariant, InputVariants, joined
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
 from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.input_variants import InputVariant, InputVariants, joined
 from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import (

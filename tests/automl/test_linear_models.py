@@ -15,10 +15,10 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
 from lit_metanas.automl.budget_plan import FRONT_POINTS, BudgetPlan
 from lit_metanas.automl.candidates import Candidate, best_of
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.linear_models import LinearTrainings
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.job import Job
+from lit_metanas.estimators.input_variants import InputVariants
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.images.image_kind import ImageKind

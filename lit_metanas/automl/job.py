@@ -13,12 +13,12 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
-from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
+from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.input_variants import InputVariants, VariantEstimator
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
@@ -46,7 +46,6 @@ from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training import EncodedTask, Encoder, Recipe, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
-from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 from lit_metanas.training.given_models import ModelStart, Teacher, read_start
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
@@ -274,7 +273,7 @@ def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Enc
                 f"{kind.noun}: leave it out."
             )
         one = one.heard_as(task.preprocessing)
-        _check_limits(one, options.limits)
+        options.limits.check_encoder(one)
         if one.name in found or one.name == NO_ENCODER:
             raise ValueError(f"Two encoders are called '{printable(one.name, 60)}': rename the file of one.")
         if one.about:
@@ -308,19 +307,3 @@ def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[
     raw = read(encoder.preprocessing or encoder.shape)  # images have their shape alone
     task = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
     return encode(task, encoder, seconds=SHARES.encoding * 60 * (options.minutes or inf))
-
-
-def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
-    """Refuse an encoder that alone is above a limit."""
-    if encoder.size > LARGEST_PROGRAM:
-        raise ValueError(
-            f"The encoder '{printable(encoder.name, 60)}' has {encoder.size:,} bytes of weights, and an exported "
-            f"program may have {LARGEST_PROGRAM:,}: give a smaller encoder."
-        )
-    for name, own in (("parameters", encoder.cost.parameters), ("flops", encoder.cost.flops), ("size", encoder.size)):
-        if own > (most := limits.given.get(name, inf)):
-            raise ValueError(
-                f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {own:,} of {most:,.0f}. "
-                f"Raise the limit, give a smaller encoder, or let it teach a small network, by "
-                f"{option_words('student', True)}."
-            )

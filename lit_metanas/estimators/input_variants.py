@@ -12,17 +12,16 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
-from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.folds import validation_part
+from lit_metanas.estimators.limits import LimitedSpace, NetworkLimits, NoNetworkWithinError
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.text_tokens import joined_task
 from lit_metanas.records.record import PREPROCESSING, TRAINING_PASSES, Cost, RecipeFields, RecipeValue
 from lit_metanas.spaces import Architecture, MLPSpace, NetworkCost, SearchSpace, UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
+from lit_metanas.tasks.splits import all_but_test
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
 from lit_metanas.training.given_models import Lesson, ModelStart, check_unchanged
