@@ -116,7 +116,7 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
         _call(_prepared("lit_metanas.cli.prediction", verb), verb, _with_examples(rest))
     elif verb in _SEARCHES:
         function, operands = _SEARCHES[verb]
-        _call(_prepared("lit_metanas.automl.calls", function), verb, _with_data(rest, *operands), began=began)
+        _call(_prepared("lit_metanas.cli.search_verbs", function), verb, _with_data(rest, *operands), began=began)
     elif verb in TRAINER_VERBS:
         _train(verb, rest, debug, suggests)
     else:
