@@ -53,6 +53,11 @@ def whole_number(name: str, value: object, least: int, most: int) -> int:
     return int(value)
 
 
+def rounded(number: float) -> float:
+    """To twelve digits, as a person can copy them."""
+    return float(f"{number:.12g}")
+
+
 def _shown(value: object) -> str:
     """A value for a sentence; a text, which may look like a number, in quotes."""
     if isinstance(value, str):
