@@ -19,6 +19,7 @@ from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.estimators.estimator import Estimator
 from lit_metanas.estimators.input_variants import InputVariants, VariantEstimator
+from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
@@ -82,7 +83,7 @@ class Job:
         plain = VariantEstimator(variants, self.options.seed, recipe, folds=folds, precision=precision)
         if self.folder is None:
             return plain
-        return self.folder.kept(plain)
+        return KeptScores(plain, self.folder.trainings, self.folder.settings)
 
     def keep(self, plan: BudgetPlan) -> None:
         """Write a plan, if there is an output."""
@@ -158,8 +159,12 @@ def _ready(variants: InputVariants, options: AutoOptions) -> InputVariants:
     usual, encoded = variants.usual, variants.encoded
     variants.read_encoded()
     if options.start is not None:
-        shape = describe_shape(usual.task.shape)
-        options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {shape}.")
+        taken = "inputs are made as those of"
+        if variants.start_weights:
+            taken = "the first network is that of"
+        elif variants.weights is not None:
+            taken = "all networks begin with"
+        options.say(f"{taken} '{writable(str(options.start))}', on {describe_shape(usual.task.shape)}.")
     elif not encoded and options.limits.given:
         variants = variants.fitting()
         if variants.usual.label != usual.label:
@@ -295,15 +300,15 @@ def with_encoders(
     Without ``none`` among the encoders, networks are searched for their features alone. ``read`` gives the task under
     another preprocessing.
     """
-    made = {label: partial(_encoded, options, task, one, read) for label, one in encoders.items()}
+
+    def encoded(one: Encoder) -> EncodedTask:
+        raw = read(one.preprocessing or one.shape)  # images have their shape alone
+        own = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
+        return encode(own, one, seconds=SHARES.encoding * 60 * (options.minutes or inf))
+
+    made = {label: partial(encoded, one) for label, one in encoders.items()}
     if NO_ENCODER in options.encoders:
         own = {label or NO_ENCODER: way for label, way in ways.items()}
         return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
     first = next(iter(made.values()))().trainable()
     return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
-
-
-def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
-    raw = read(encoder.preprocessing or encoder.shape)  # images have their shape alone
-    task = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
-    return encode(task, encoder, seconds=SHARES.encoding * 60 * (options.minutes or inf))

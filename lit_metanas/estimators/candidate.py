@@ -44,7 +44,8 @@ class Candidate:
     @property
     def measured(self) -> dict[str, float]:
         """Its value of each limited measure."""
-        return self.variant.limited.measured(self.found.architecture)
+        limited = self.variant.limited
+        return {name: limited.measures[name](self.found.architecture) for name in limited.limits.given}
 
     @property
     def last_cost(self) -> Cost:

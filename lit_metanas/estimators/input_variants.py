@@ -149,19 +149,6 @@ class InputVariants:
                 if self.usual.limited.within.violation(architecture) is None:
                     self.start_weights[architecture] = _on(weights, task)
 
-    @property
-    def start_in_words(self) -> str:
-        """What comes from a start, as the beginning of a sentence that names it."""
-        if self.start_weights:
-            return "the first network is that of"
-        if self.weights is not None:
-            return "all networks begin with"
-        return "inputs are made as those of"
-
-    def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
-        """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
-        return self.start_weights.get(architecture, self.weights)
-
     def fitting(self) -> InputVariants:
         """The same with another usual preprocessing, if no network for the first one is within the limits.
 
@@ -370,7 +357,7 @@ class VariantEstimator(Estimator):
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate, by default from the weights that there are for the network, if any."""
         if start is None:
-            start = self.variants.weights_of(architecture)
+            start = self.variants.start_weights.get(architecture, self.variants.weights)
         return self._estimator(architecture, fidelity=fidelity, start=start)
 
     @property

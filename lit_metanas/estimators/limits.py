@@ -136,10 +136,6 @@ class LimitedSpace:
             number -= 1
         return number
 
-    def measured(self, architecture: Architecture) -> dict[str, float]:
-        """A network's value of each limited measure."""
-        return {name: self.measures[name](architecture) for name in self.limits.given}
-
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         measures = dict(self.measures)
         if fresh:

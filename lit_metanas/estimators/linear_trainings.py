@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from itertools import accumulate, islice
 from time import perf_counter
@@ -21,36 +21,34 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.recipes import Recipe, images_an_epoch
 
 
+@dataclass(eq=False, repr=False)
 class LinearTrainings:
     """The short trainings of linear models, on the same examples as the networks of the search.
 
     Each step adds one training: first of each model, and then of the best one with each further weight decay. FLOPs
     alone decide how many steps there are, not a clock, so that the same FLOPs repeat them. The models take the
-    preprocessing of the network, ``seen``, unless their kind has one for linear models. ``estimator`` makes what trains
-    them, and ``share`` is what they get at most of the FLOPs of everything after the search.
+    preprocessing of the network, ``seen``, unless their kind has one for linear models.
     """
 
-    def __init__(
-        self,
-        variants: InputVariants,
-        kind: Kind,
-        estimator: Callable[[InputVariants, Recipe, int], Estimator],
-        *,
-        share: float,
-        folds: int = 1,
-        seen: str = "",
-    ) -> None:
-        self.variants, self.kind, self.share, self.folds = variants, kind, share, folds
-        self.examples = examples = len(variants.usual.task.train)
+    variants: InputVariants
+    kind: Kind
+    estimator: Callable[[InputVariants, Recipe, int], Estimator]  # makes what trains models in so many folds
+    _: KW_ONLY
+    share: float  # of the FLOPs of everything after the search, for these trainings at most
+    folds: int = 1
+    seen: str = ""
+
+    def __post_init__(self) -> None:
+        variants, self.examples = self.variants, len(self.variants.usual.task.train)
         assert isinstance(variants.space, SolvedModels)
         self.models: SolvedModels = variants.space
-        self.recipe = Recipe(epochs=self.models.passes(examples), inherit=False)
+        self.recipe = Recipe(epochs=self.models.passes(self.examples), inherit=False)
         self._choice = variants.changes(variants.usual)
-        for label in (kind.linear_view, seen):
+        for label in (self.kind.linear_view, self.seen):
             if label in variants.labels:
                 self._choice = {PREPROCESSING: label}
                 break
-        self._estimator = estimator(variants, self.recipe, folds).with_recipe(self._choice)
+        self._estimator = self.estimator(variants, self.recipe, self.folds).with_recipe(self._choice)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
         """How many steps the FLOPs of everything after the search pay for, next to an epoch of a network."""
@@ -99,20 +97,18 @@ class LinearTrainings:
 
     def _needed(self, epoch: float) -> Sequence[float]:
         """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
-        flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
-        times = [*map(self._time, self._models)]
+        usual, batch = self.variants.usual, self.recipe.batch_size
+        flops, times = list[float](), list[float]()
+        for one in self._models:
+            flops.append(float(self._estimator.cost(one, 1.0).flops))
+            # The time in FLOPs: those that are counted, and those of the equations.
+            equations = self.folds * self.models.uncounted_flops(one, usual.task.shape, self.examples)
+            times.append(flops[-1] + equations)
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
         further = (len(self.models.decays) - 1) * bool(self._models)
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
         most = accumulate([*(one / self.folds for one in flops), *[0.0] * further], max)
         # The last training has more examples than a short one.
-        usual, batch = self.variants.usual, self.recipe.batch_size
         longer = images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
         steps = ((time, own + longer * last) for time, own, last in zip(*sums, most, strict=True))
         return [rounded(max(time / self.share, (own + epoch) * (1 + 1e-9))) for time, own in steps]
-
-    def _time(self, architecture: Architecture) -> float:
-        """The time of a training on the train part, in FLOPs: those that are counted, and those of the equations."""
-        flops = self._estimator.cost(architecture, 1.0).flops
-        shape = self.variants.usual.task.shape
-        return flops + self.folds * self.models.uncounted_flops(architecture, shape, self.examples)
