@@ -27,19 +27,11 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import FileReading
-from lit_metanas.kinds.given_data import (
-    describe_columns,
-    describe_given,
-    existing_path,
-    has_test_part,
-    other_ways,
-    read_given,
-    read_under,
-)
+from lit_metanas.kinds.given_data import describe_data, existing_path, has_test_part, other_ways, read_given, read_under
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.kinds.kind_of_path import raw_digest
 from lit_metanas.kinds.rows.row_kind import EncodedRows
-from lit_metanas.objectives import Regression, SeveralLabels
+from lit_metanas.objectives import Regression
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import is_solved
 from lit_metanas.tasks.labels import balanced_task
@@ -205,19 +197,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     kind = kind_of(task, options.kind)
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
-    text, label = describe_given(task, kind, grouped=options.group is not None), options.read_as["label"]
-    options.say(text + describe_columns(options.data, kind, options.group, label, options.test_by, options.exclude))
-    classes = option_words("objective", "classification")
-    if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
-        options.say(f"targets are numbers: regression; give {classes} for classes.")
-    found = options.objective is None and isinstance(options.data, str | os.PathLike)  # by the look of a column
-    if isinstance(task.goal, SeveralLabels) and found and "," not in (options.label or ""):
-        most = int(task.train.labels.sum(1).argmax())
-        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
-        options.say(
-            f"an example may have several labels, such as '{printable(shown, 80)}'; give {classes} if these are one "
-            "class."
-        )
+    for sentence in describe_data(task, kind, options.data, options.read_as):
+        options.say(sentence)
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):
         warn_of_data(sentence)

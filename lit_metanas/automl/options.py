@@ -46,7 +46,6 @@ NO_ENCODER = "none"  # among encoders, what stands for the networks without one
 
 _NOT_REPEATED = ("teacher", "minutes", "onnx", "workers", "progress", "output", "precision", "wandb")
 
-
 # How each limit is read; a ValueError names one that is out of its range.
 _LIMITS: dict[str, Callable[[Any], float]] = {
     "parameters": partial(positive, "max_parameters"),

@@ -230,9 +230,8 @@ class InputVariants:
         for label in self.encoded:
             with suppress(*FAILURES):
                 self.labelled(label)
-        if self._failed:
-            self.labels = tuple(label for label in self.labels if label not in self._failed)
-            self.encoded = tuple(label for label in self.encoded if label not in self._failed)
+        self.labels = tuple(label for label in self.labels if label not in self._failed)
+        self.encoded = tuple(label for label in self.encoded if label not in self._failed)
 
     @property
     def encoding_cost(self) -> Cost:
