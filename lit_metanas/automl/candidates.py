@@ -16,8 +16,7 @@ from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.estimator import BestSoFar
 from lit_metanas.estimators.input_variants import without_preprocessing
 from lit_metanas.objectives.objective import Judged
-from lit_metanas.records import Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import Cost, SearchOutcome
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.training.child import Child
 

@@ -13,11 +13,10 @@ from lit_metanas.automl.candidates import Known, best_of
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.search_setup import SearchSetup
-from lit_metanas.estimators.candidate import Candidate
+from lit_metanas.estimators.candidate import Candidate, LinearTrainings
 from lit_metanas.estimators.estimator import FAILURES, Query
 from lit_metanas.estimators.folds import folds_of, score_in_folds
 from lit_metanas.estimators.input_variants import joined
-from lit_metanas.estimators.linear_trainings import LinearTrainings
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.statistics import forecast
 

@@ -17,9 +17,8 @@ from lit_metanas.automl.budget_plan import FRONT_POINTS, SHARES
 from lit_metanas.automl.candidates import best_of
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.estimators.candidate import Candidate
+from lit_metanas.estimators.candidate import Candidate, LinearTrainings
 from lit_metanas.estimators.input_variants import InputVariants
-from lit_metanas.estimators.linear_trainings import LinearTrainings
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.images.image_kind import ImageKind
