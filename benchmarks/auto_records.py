@@ -30,9 +30,9 @@ from mixed_tasks import Folders, Problem
 from shipped_pools import PROBLEMS, RESULTS
 
 import lit_metanas as lm
-from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.records.record_lines import SHIPPED
 from lit_metanas.searchers.halving.proposals import covering
+from lit_metanas.tasks.splits import all_but_test
 from lit_metanas.training.child import recipe_cost
 
 METHODS = ("shipped records", "no records", "one for all")

@@ -38,15 +38,16 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 import lit_metanas as lm
 from lit_metanas.automl.budget_division import search_part
 from lit_metanas.automl.budget_plan import SHARES, rungs_of
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.search_setup import SearchSetup, set_up_search
-from lit_metanas.comparisons.single_task import all_but_test, result_of
+from lit_metanas.comparisons.single_task import result_of
+from lit_metanas.estimators.input_variants import InputVariants
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.kind import kind_of
-from lit_metanas.searchers.mutation import complete
 from lit_metanas.searchers.query.ledger import RecipeRange
+from lit_metanas.spaces.choice_space import complete
+from lit_metanas.tasks.splits import all_but_test
 from lit_metanas.training.child import chosen_child, fit_child, recipe_cost
 
 Labels = Mapping[str, str]

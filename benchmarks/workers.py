@@ -21,8 +21,8 @@ from lit_metanas.kinds import task_from_arrays
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records import Budget, SearchOutcome
 from lit_metanas.searchers import EvolvingHalving
-from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import GridSpace
+from lit_metanas.spaces.choice_space import complete
 from lit_metanas.training.precision import BF16, FLOAT32
 from lit_metanas.training.workers import worker_processes
 

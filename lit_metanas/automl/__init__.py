@@ -4,7 +4,7 @@
 calls ``stages.run_stages``, which goes through the other stages and returns the result, and has it written. The stages
 add what they find out to ``Known`` (in ``candidates``).
 
-1. read: ``reading.job.open_job`` makes a ``Job`` of the data.
+1. read: ``job.open_job`` makes a ``Job`` of the data.
 2. plan: ``search_setup.set_up_search`` chooses the first networks, ``budget_division.divide`` divides the budget.
 3. search: ``stages.run_search``; ``stages.score_trees`` then scores a rival on rows, and
    ``linear_models.train_linear`` trains linear models.

@@ -5,14 +5,15 @@ from __future__ import annotations
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rounded, rungs_of
+from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rungs_of
 from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
-from lit_metanas.automl.reading.input_variants import InputVariant
 from lit_metanas.automl.search_setup import SearchSetup
+from lit_metanas.estimators.input_variants import InputVariant
 from lit_metanas.estimators.pace import Pace, faster_precision, measure_pace, threads_that_pay
 from lit_metanas.inputs.shapes import SeriesShape, TokenShape
 from lit_metanas.io.allocator import torch_threads
+from lit_metanas.io.quantities import rounded
 from lit_metanas.spaces import Architecture
 from lit_metanas.training.precision import AUTO_PRECISION
 from lit_metanas.training.workers import workers_now

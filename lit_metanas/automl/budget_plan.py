@@ -119,8 +119,3 @@ def most_that_fits(fits: Callable[[float], bool], most: float) -> float:
         else:
             high = middle
     return low
-
-
-def rounded(flops: float) -> float:
-    """To twelve digits, as a person can copy them."""
-    return float(f"{flops:.12g}")

@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
 import warnings
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
-from pathlib import Path
 from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
 import torch
 
 from lit_metanas.automl.budget_plan import SHARES
-from lit_metanas.automl.limits import NoNetworkWithinError
-from lit_metanas.automl.options import (
-    AUTO_THREADS,
-    NOT_OF_STUDENTS,
-    STUDENT_FOLDER,
-    TEACHER,
-    AutoOptions,
-    shell_options,
-    with_options,
-)
+from lit_metanas.automl.job import Job, open_job
+from lit_metanas.automl.options import AUTO_THREADS, NOT_OF_STUDENTS, TEACHER, AutoOptions, with_options
 from lit_metanas.automl.output import OutputFolder
-from lit_metanas.automl.reading.job import Job, open_job
 from lit_metanas.automl.stages import run_stages
 from lit_metanas.comparisons.earlier_models import compare_with_start, compare_with_teacher
 from lit_metanas.comparisons.result_text import warn_of_classes
 from lit_metanas.comparisons.search_result import SearchResult
+from lit_metanas.estimators.limits import NoNetworkWithinError
 from lit_metanas.io.files import own_folder, own_path
-from lit_metanas.io.text import asked_from_shell, hint, printable, writable
-from lit_metanas.records.record import FailedWorkError
-from lit_metanas.training.export.exported_program import PROGRAM
+from lit_metanas.io.text import hint, printable, writable
 from lit_metanas.training.export.onnx_program import check_onnx_installed
-from lit_metanas.training.export.prediction_table import predict_command
 from lit_metanas.training.given_models import ModelStart
 from lit_metanas.training.precision import check_precision
 from lit_metanas.training.trainers import check_threads
@@ -47,25 +33,25 @@ P = ParamSpec("P")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _signed(parameters: Iterable[Parameter], without: Collection[str] = ()) -> Callable[[Function], Function]:
+def signed(parameters: Iterable[Parameter], without: Collection[str] = ()) -> Callable[[Function], Function]:
     """Gives a function a signature made of options, and their help where its docstring says ``{options}``."""
 
-    def signed(function: Function) -> Function:
+    def changed(function: Function) -> Function:
         returned = function.__annotations__["return"]
         vars(function)["__signature__"] = Signature([*parameters], return_annotation=returned)
         function.__doc__ = with_options(function.__doc__ or "", without)
         return function
 
-    return signed
+    return changed
 
 
 def _taking(options: Callable[P, object]) -> Callable[[Callable[..., SearchResult]], Callable[P, SearchResult]]:
     """Gives a function the signature of the options, for checkers of types, too."""
-    return _signed(signature(options).parameters.values())
+    return signed(signature(options).parameters.values())
 
 
 @_taking(AutoOptions)
-def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`_signed` adds the options)
+def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`signed` adds the options)
     """Search and train a network for data of any kind, within minutes and hard limits of its size and speed.
 
     ``data`` is a folder with a sub-folder of images, sounds or text files for each class; sounds with a table of
@@ -233,39 +219,11 @@ def _log(result: SearchResult, project: str, options: AutoOptions) -> None:
     options.say(f"the run of Weights & Biases is in '{writable(str(place))}'.")
 
 
-@_signed(shell_options(output="model"))
-def auto_verb(*, began: float, **given: Any) -> None:
-    """The verb ``auto``: its keys are the options, ``began`` is the clock when the command began."""
-    options = AutoOptions(**given)
-    # SIGTERM, as a cluster sends it at the end of a job, takes the path of Ctrl-C.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with asked_from_shell():
-            found = run_auto(options, began=began, from_shell=True)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    print(found)
-    output = os.fspath(options.output or "")
-    if options.student and found.teacher is None:
-        output = os.path.join(output, TEACHER)
-    kept = f"the best so far is in '{output}', and"
-    if found.failure:
-        raise FailedWorkError(f"the last training failed; {kept} once the cause is fixed the same command goes on.")
-    if found.stopped:
-        raise KeyboardInterrupt(f"stopped; {kept} the same command goes on.")
-    program = Path(output) / PROGRAM
-    size = ""
-    if program.is_file():
-        size = f" ({PROGRAM}, {program.stat().st_size:,} bytes)"
-    print(f"The network{size}, a report and what was tried are in '{output}'.")
-    print(f"Next: {shlex.join(['lit-metanas', *predict_command(output, options.kind)])}", flush=True)
-
-
 _MODEL = Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation="str | os.PathLike[str]")
 _STUDENTS = [one for name, one in signature(AutoOptions).parameters.items() if name not in NOT_OF_STUDENTS]
 
 
-@_signed([_MODEL, *_STUDENTS], NOT_OF_STUDENTS)
+@signed([_MODEL, *_STUDENTS], NOT_OF_STUDENTS)
 def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchResult:  # noqa: D417
     """Search and train a small network that learns from an exported model.
 
@@ -296,12 +254,3 @@ def distil(model: str | os.PathLike[str], data: Any, **options: Any) -> SearchRe
         (True, True)
     """
     return run_auto(AutoOptions(data, teacher=model, **options))
-
-
-_MODEL_KEY = Parameter("model", Parameter.KEYWORD_ONLY, annotation=str)
-
-
-@_signed([_MODEL_KEY, *shell_options(NOT_OF_STUDENTS, output=STUDENT_FOLDER)])
-def distil_verb(*, began: float, model: str, **given: Any) -> None:
-    """The verb ``distil``: its keys are the model, and the options of its student; see ``auto_verb``."""
-    auto_verb(began=began, teacher=model, **given)

@@ -1,4 +1,4 @@
-"""Candidates that one rule ranks: networks, linear models, and means of both; and everything that is known so far."""
+"""The rule that ranks candidates, those that are trained, and everything that is known so far."""
 
 from __future__ import annotations
 
@@ -9,60 +9,16 @@ from math import inf
 from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
-from lit_metanas.automl.reading.input_variants import InputVariant, without_preprocessing
-from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.comparisons.search_progress import ReportedBudget
+from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.estimator import BestSoFar
-from lit_metanas.estimators.folds import weights_of_fold
+from lit_metanas.estimators.input_variants import without_preprocessing
 from lit_metanas.objectives.objective import Judged
-from lit_metanas.records import Cost
-from lit_metanas.records.record import SearchOutcome
+from lit_metanas.records.record import Cost, SearchOutcome
 from lit_metanas.records.statistics import clearly_above
-from lit_metanas.training.child import Child, recipe_cost
-from lit_metanas.training.recipes import Recipe
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A model that may be chosen: a network, a linear model, or the mean of a network's and a linear model's scores."""
-
-    found: SearchOutcome  # its architecture and weights; of a mean the network's
-    variant: InputVariant  # its data; of a mean those of both
-    value: float  # validation score
-    recipe: Recipe
-    features: str = ""  # what a linear model is linear in
-    network: Candidate | None = None  # the network of a mean, alone
-    linear: Candidate | None = None  # the linear model of a mean
-
-    def of_fold(self, number: int) -> Candidate:
-        """The candidate with the weights that it has in a fold."""
-        weights = self.found.weights and weights_of_fold(number, self.found.weights)
-        own = replace(self, found=replace(self.found, weights=weights))
-        if self.network is None or self.linear is None:
-            return own
-        return replace(own, network=self.network.of_fold(number), linear=self.linear.of_fold(number))
-
-    def describe(self) -> str:
-        """A linear model's features and score."""
-        label = f" ({self.variant.label})" * bool(self.variant.label)
-        return f"of {self.features}{label}, has validation {self.variant.task.goal.metric} {100 * self.value:.1f} %"
-
-    @property
-    def too_slow(self) -> str | None:
-        """Why it exceeds a limit when it is timed again; None if it does not."""
-        return self.variant.limited.check(self.found.architecture)
-
-    @property
-    def measured(self) -> dict[str, float]:
-        """Its value of each limited measure."""
-        return self.variant.limited.measured(self.found.architecture)
-
-    @property
-    def last_cost(self) -> Cost:
-        """The cost of a linear model's training on all but the test part."""
-        variant = self.variant
-        return recipe_cost(variant.limited.space, self.found.architecture, variant.task, variant.learned, self.recipe)
+from lit_metanas.training.child import Child
 
 
 def best_of(candidates: Sequence[Candidate], examples: int) -> Candidate:

@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Sequence
 
 from lit_metanas.automl.budget_plan import most_that_fits
-from lit_metanas.automl.candidates import Candidate, Known
+from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.last_training import LastTrainingError, train_fully, train_linear_fully
 from lit_metanas.automl.linear_models import describe_both
+from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 

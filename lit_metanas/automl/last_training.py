@@ -12,11 +12,12 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.automl.candidates import Candidate, Known, Trained
-from lit_metanas.automl.reading.input_variants import InputVariant
-from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.candidates import Known, Trained
+from lit_metanas.automl.job import Job
+from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.folds import validation_part
+from lit_metanas.estimators.input_variants import InputVariant
 from lit_metanas.estimators.training_estimator import check_finite
 from lit_metanas.io.allocator import torch_threads
 from lit_metanas.io.text import printable

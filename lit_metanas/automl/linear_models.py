@@ -2,119 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
-from itertools import accumulate, islice
 from time import perf_counter
 
 from torch import nn
 
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
-from lit_metanas.automl.budget_plan import BudgetPlan, rounded
-from lit_metanas.automl.candidates import Candidate, Known, best_of
+from lit_metanas.automl.candidates import Known, best_of
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.last_training import scored_network
-from lit_metanas.automl.reading.input_variants import joined
-from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.search_setup import SearchSetup
+from lit_metanas.estimators.candidate import Candidate, LinearTrainings
 from lit_metanas.estimators.estimator import FAILURES, Query
 from lit_metanas.estimators.folds import folds_of, score_in_folds
+from lit_metanas.estimators.input_variants import joined
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.records.statistics import forecast
-from lit_metanas.spaces.any_input import SolvedModels
-from lit_metanas.spaces.architecture import Architecture
-from lit_metanas.training.recipes import Recipe, images_an_epoch
-
-
-class LinearTrainings:
-    """The short trainings of linear models, on the same examples as the networks of the search.
-
-    Each step adds one training: first of each model, and then of the best one with each further weight decay. FLOPs
-    alone decide how many steps there are, not a clock, so that the same FLOPs repeat them. The models take the
-    preprocessing of the network, ``seen``, unless their kind has one for linear models.
-    """
-
-    def __init__(self, job: Job, plan: BudgetPlan, seen: str = "") -> None:
-        assert job.linear_variants is not None
-        self.variants, self.kind, self.share, self.folds = job.linear_variants, job.kind, plan.shares.linear, plan.folds
-        self.examples = examples = len(self.variants.usual.task.train)
-        assert isinstance(self.variants.space, SolvedModels)
-        self.models: SolvedModels = self.variants.space
-        self.recipe = Recipe(epochs=self.models.passes(examples), inherit=False)
-        self._choice, known = self.variants.changes(self.variants.usual), self.variants.labels
-        if self.kind.linear_view in known:
-            self._choice = {PREPROCESSING: self.kind.linear_view}
-        elif seen in known and seen not in job.variants.encoded:
-            self._choice = {PREPROCESSING: seen}
-        self._estimator = job.estimator(self.variants, self.recipe, self.folds).with_recipe(self._choice)
-
-    def affordable(self, flops: float, *, epoch: float) -> int:
-        """How many steps the FLOPs of everything after the search pay for, next to an epoch of a network."""
-        return bisect_right(self._needed(epoch), flops)
-
-    def nearest(self, flops: float, *, epoch: float, number: int) -> float:
-        """``flops``, moved as little as needed to pay for exactly ``number`` steps."""
-        needed = self._needed(epoch)
-        if number < len(needed):
-            flops = min(flops, needed[number] * (1 - 1e-9))
-        if number:
-            flops = max(flops, needed[number - 1])
-        return rounded(flops)
-
-    def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
-        """The trainings of the first steps; a failed one gives None."""
-        scored, (first, *further) = list[Candidate](), self.models.decays
-        steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
-        steps += ((None, decay) for decay in further)
-        for architecture, decay in steps[:number]:
-            if architecture is None and not scored:
-                return
-            best = architecture or max(scored, key=lambda one: one.value).found.architecture
-            model, cost = self._train(best, decay)
-            scored += filter(None, [model])
-            yield model, cost
-
-    def _train(self, architecture: Architecture, decay: float) -> tuple[Candidate | None, Cost]:
-        estimator = self._estimator.with_recipe({"weight_decay": decay})
-        begin, cost, model = perf_counter(), estimator.cost(architecture, 1.0), None
-        with suppress(*FAILURES):
-            score = estimator(architecture, fidelity=1.0)
-            variant, cost = self.variants.of(self._choice), score.cost
-            fields: dict[str, RecipeValue] = {"weight_decay": decay, **self.variants.changes(variant)}
-            found = SearchOutcome(architecture, score.weights, SearchRecord(variant.task.id), recipe=fields)
-            (label,) = architecture.values()
-            recipe = replace(self.recipe, weight_decay=decay)
-            model = Candidate(found, variant, score.value, recipe, self.kind.features[label])
-        return model, replace(cost, seconds=cost.seconds + perf_counter() - begin, queries=0)
-
-    @cached_property
-    def _models(self) -> Sequence[Architecture]:
-        """The models that are within the limits, as many of them as are tried."""
-        known, refusal = self.variants.space.architectures(), self.variants.refusal
-        return [*islice((one for one in known if refusal(one, self._choice) is None), self.models.tried)]
-
-    def _needed(self, epoch: float) -> Sequence[float]:
-        """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
-        flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
-        times = [*map(self._time, self._models)]
-        # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
-        further = (len(self.models.decays) - 1) * bool(self._models)
-        sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))
-        most = accumulate([*(one / self.folds for one in flops), *[0.0] * further], max)
-        # The last training has more examples than a short one.
-        usual, batch = self.variants.usual, self.recipe.batch_size
-        longer = images_an_epoch(len(usual.learned), batch) / images_an_epoch(len(usual.task.train), batch)
-        steps = ((time, own + longer * last) for time, own, last in zip(*sums, most, strict=True))
-        return [rounded(max(time / self.share, (own + epoch) * (1 + 1e-9))) for time, own in steps]
-
-    def _time(self, architecture: Architecture) -> float:
-        """The time of a training on the train part, in FLOPs: those that are counted, and those of the equations."""
-        flops = self._estimator.cost(architecture, 1.0).flops
-        shape = self.variants.usual.task.shape
-        return flops + self.folds * self.models.uncounted_flops(architecture, shape, self.examples)
 
 
 def train_linear(known: Known) -> None:
@@ -130,7 +34,12 @@ def train_linear(known: Known) -> None:
     # Of minutes, what is left is known only after these trainings: what the plan expects decides how many there are.
     measured = job.options.minutes is not None and plan.training is None
     planned = plan.expected if measured else flops_after_search(known)
-    models = LinearTrainings(job, plan, network.variant.label)
+    seen = network.variant.label
+    if seen in job.variants.encoded:
+        seen = ""
+    models = LinearTrainings(
+        job.linear_variants, job.kind, job.estimator, share=plan.shares.linear, folds=plan.folds, seen=seen
+    )
     epoch, longest = known.last_epoch(network), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:

@@ -10,18 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from functools import partial
 from inspect import Parameter
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
-from lit_metanas.automl.option_values import (
-    bytes_of,
-    default_text,
-    key_words,
-    positive,
-    seconds_of,
-    several,
-    whole_number,
-    word_of,
-)
+from lit_metanas.io.quantities import bytes_of, positive, seconds_of, whole_number
 from lit_metanas.io.text import plain_number, printable
 
 if TYPE_CHECKING:
@@ -54,7 +46,6 @@ NO_ENCODER = "none"  # among encoders, what stands for the networks without one
 
 _NOT_REPEATED = ("teacher", "minutes", "onnx", "workers", "progress", "output", "precision", "wandb")
 
-
 # How each limit is read; a ValueError names one that is out of its range.
 _LIMITS: dict[str, Callable[[Any], float]] = {
     "parameters": partial(positive, "max_parameters"),
@@ -62,27 +53,6 @@ _LIMITS: dict[str, Callable[[Any], float]] = {
     "latency": seconds_of,
     "size": bytes_of,
 }
-
-
-@dataclass(frozen=True)
-class NetworkLimits:
-    """The most that a network may have; None is no limit."""
-
-    parameters: float | None = None  # trainable ones
-    flops: float | None = None  # forward multiply-adds for one input
-    latency: float | None = None  # seconds of a forward pass, the median of several
-    size: float | None = None  # bytes of the exported program
-    threads: int = 1  # torch's in that forward pass
-
-    @property
-    def settings(self) -> dict[str, float | None]:
-        """All limits by name, without the threads, which are an option of their own."""
-        return {name: getattr(self, name) for name in _LIMITS}
-
-    @property
-    def given(self) -> dict[str, float]:
-        """The limits that there are, by name."""
-        return {name: value for name, value in self.settings.items() if value is not None}
 
 
 def option(text: str, default: Any = None, *, shell: Any = None) -> Any:
@@ -192,6 +162,9 @@ class AutoOptions:
     progress: bool = option("whether progress is shown on stderr", True)
 
     def __post_init__(self) -> None:
+        # Only here, as it needs torch: the shell's help, which reads the options, is fast.
+        from lit_metanas.estimators.limits import NetworkLimits
+
         if self.minutes is not None and self.flops is not None:
             raise ValueError("auto: give minutes or flops, not both.")
         if self.minutes is None and self.flops is None:
@@ -207,12 +180,12 @@ class AutoOptions:
             self.shape = whole_number("auto: shape", self.shape, 1, 4096)
         if self.sample is not None:
             self.sample = positive("auto: sample", self.sample, 1)
-        self.memory_bytes = None if self.max_memory is None else bytes_of(self.max_memory, "max_memory")
+        self.memory_bytes = None if self.max_memory is None else bytes_of(self.max_memory, "auto: max_memory = ")
         self.seed = whole_number("auto: seed", self.seed, 0, 2**63 - 1)
-        self.exclude = self.exclude and several(self.exclude)
-        self.label = self.label and ",".join(several(self.label))
-        self.records = tuple(map(os.fspath, several(self.records)))
-        self.encoders = self.encoders and several(self.encoders)
+        self.exclude = self.exclude and _several(self.exclude)
+        self.label = self.label and ",".join(_several(self.label))
+        self.records = tuple(map(os.fspath, _several(self.records)))
+        self.encoders = self.encoders and _several(self.encoders)
         if self.encoders and self.start is not None:
             raise ValueError("auto: 'start' keeps what makes its inputs: leave 'encoders' out.")
         for name in ("space", "pareto"):
@@ -268,22 +241,22 @@ class AutoOptions:
         """The command, or the call in Python, that repeats a result; what lies in memory goes by the option's name."""
         given = {"flops": f"[{','.join(map(plain_number, budget))}]", "seed": str(self.seed)}
         if precision != PRECISION_OF_FLOPS:
-            given["precision"] = word_of("precision", precision, from_shell)
+            given["precision"] = _word_of("precision", precision, from_shell)
         for one in fields(self)[1:]:
             value = getattr(self, one.name)
             usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
             if not usual and one.name not in (*given, *_NOT_REPEATED):
-                given[one.name] = word_of(one.name, value, from_shell)
+                given[one.name] = _word_of(one.name, value, from_shell)
         verb, model = "auto", list[str]()
         if self.teacher is not None:
             verb, model = "distil", [os.fspath(self.teacher)]
         if not from_shell:
-            words = [*map(repr, model), word_of("data", self.data, from_shell)]
+            words = [*map(repr, model), _word_of("data", self.data, from_shell)]
             return f"lm.{verb}({', '.join([*words, *(f'{name}={value}' for name, value in given.items())])})"
         # Another folder: this one holds a result of other settings, of minutes instead of FLOPs.
         given["output"] = f"{os.path.basename(os.path.abspath(self.output or ''))}_again"
-        words = [word for name, value in given.items() for word in key_words(name, value)]
-        first = word_of("data", self.data, from_shell)
+        words = [word for name, value in given.items() for word in _key_words(name, value)]
+        first = _word_of("data", self.data, from_shell)
         if first.startswith("-"):
             first = f"--data={first}"
         return shlex.join(["lit-metanas", verb, *(f"--model={one}" for one in model), first, *words])
@@ -309,7 +282,7 @@ def shell_help(without: Collection[str] = (), **defaults: object) -> dict[str, s
     """A line of help for each key of the shell; see ``shell_options``."""
     lines = {one.name: one.metadata["help"] for one in fields(AutoOptions)}
     keys = shell_options(without, **defaults)
-    return {one.name: f"{lines[one.name]}{default_text(one.default)}" for one in keys}
+    return {one.name: f"{lines[one.name]}{_default_text(one.default)}" for one in keys}
 
 
 def with_options(text: str, without: Collection[str] = ()) -> str:
@@ -323,7 +296,47 @@ def _given_flops(flops: object) -> tuple[float, ...]:
     """The FLOPs of search and training, or of both together; none with minutes."""
     if flops is None:
         return ()
-    numbers = several(flops)
+    numbers = _several(flops)
     if len(numbers) > 2:
         raise ValueError("auto: flops are one number, or two: of the search, and of the training after it.")
     return tuple(positive("auto: flops", number, MOST_FLOPS) for number in numbers)
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """One value or several."""
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return tuple(given)
+    return (given,)
+
+
+def _default_text(default: object) -> str:
+    """The end of a line of help."""
+    if default is Parameter.empty:
+        return " (must be given)"
+    if default is None:
+        return ""
+    return f" (default: {str(default).lower()})"
+
+
+def _word_of(name: str, value: object, from_shell: bool) -> str:
+    """The value of an option in a command or a call."""
+    if name == "records":
+        return repr(value)
+    if name in ("encoders", "exclude") and isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return f"[{','.join(value)}]" if from_shell else repr([*value])
+    if isinstance(value, float):
+        return plain_number(value)
+    if value is None:
+        return "null" if from_shell else "None"  # the shell takes None for a text
+    if isinstance(value, Integral):
+        return str(value)
+    if not isinstance(value, str | os.PathLike):
+        return name
+    return os.fspath(value) if from_shell else repr(os.fspath(value))
+
+
+def _key_words(name: str, value: str) -> list[str]:
+    """A key and its value as words of a command; one word if the value looks like a key."""
+    if value.startswith("-"):
+        return [f"--{name}={value}"]
+    return [f"--{name}", value]

@@ -14,11 +14,10 @@ from torch import nn
 
 from lit_metanas.automl.budget_plan import BudgetPlan
 from lit_metanas.automl.options import MEASURES, TEACHER
-from lit_metanas.automl.reading.input_variants import InputVariant, InputVariants, joined
 from lit_metanas.comparisons.search_result import FRONT, FRONT_NAME, SearchResult
 from lit_metanas.comparisons.target_search import comparison_row
-from lit_metanas.estimators.estimator import Estimator
-from lit_metanas.estimators.meta_training import KEPT_SCORE, KeptScores
+from lit_metanas.estimators.input_variants import InputVariant, InputVariants, joined
+from lit_metanas.estimators.meta_training import KEPT_SCORE
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.io.files import (
     check_files,
@@ -88,10 +87,6 @@ class OutputFolder:
             remove_partial(folder)
         if self._done is None:
             self._check_place()
-
-    def kept(self, estimator: Estimator) -> KeptScores:
-        """An estimator whose trainings are kept."""
-        return KeptScores(estimator, self.trainings, self.settings)
 
     def keep(self, plan: BudgetPlan) -> None:
         """Write the plan, so that a search which goes on has the same."""

@@ -21,19 +21,20 @@ from lit_metanas.automl.budget_plan import (
     front_rungs,
     rungs_of,
 )
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import NO_ENCODER
-from lit_metanas.automl.reading.input_variants import InputVariant
-from lit_metanas.automl.reading.job import Job
 from lit_metanas.estimators.estimator import Query
 from lit_metanas.estimators.folds import folds_of, most_folds, targets_of, validation_part
+from lit_metanas.estimators.input_variants import InputVariant
 from lit_metanas.kinds.rows.row_kind import EncodedRows
 from lit_metanas.records import read_record_lines
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchRecord
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
-from lit_metanas.searchers.mutation import draw_new, mutate, named_networks
+from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.spaces.architecture import Architecture
+from lit_metanas.spaces.choice_space import named_networks
 from lit_metanas.training.child import recipe_cost
 from lit_metanas.training.recipes import Recipe
 

@@ -10,8 +10,9 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
-from lit_metanas.automl.candidates import Candidate, Known, Trained, best_of, network_of
+from lit_metanas.automl.candidates import Known, Trained, best_of, network_of
 from lit_metanas.automl.front import train_front
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.last_training import (
     LastTrainingError,
     as_scored,
@@ -22,11 +23,11 @@ from lit_metanas.automl.last_training import (
 )
 from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear
 from lit_metanas.automl.output import METHOD
-from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.search_setup import SearchSetup, set_up_search
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ReportedBudget, show_progress
 from lit_metanas.comparisons.search_result import SearchResult
 from lit_metanas.comparisons.single_task import result_of
+from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.estimator import FAILURES, BestSoFar, latency
 from lit_metanas.estimators.folds import folds_of
 from lit_metanas.io.allocator import torch_threads

@@ -50,8 +50,8 @@ _MODULES = {
 }
 """The modules of the verbs that are functions of the same name."""
 
-_SEARCHES = {"auto": ("auto_verb", ("data",)), "distil": ("distil_verb", ("model", "data"))}
-"""The functions of the verbs that search on data, and the keys of words that stand anywhere."""
+_SEARCHES = {"auto": ("data",), "distil": ("model", "data")}
+"""The verbs that search on data, and the keys of words that stand anywhere."""
 
 _BARE = {"run": "config", "configs": "name", "schema": "path"}
 """The keys of the word that stands right after a verb."""
@@ -115,8 +115,8 @@ def execute(args: list[str], *, debug: bool = False, suggests: bool = True) -> N
     elif verb == "predict":
         _call(_prepared("lit_metanas.cli.prediction", verb), verb, _with_examples(rest))
     elif verb in _SEARCHES:
-        function, operands = _SEARCHES[verb]
-        _call(_prepared("lit_metanas.automl.calls", function), verb, _with_data(rest, *operands), began=began)
+        function = _prepared("lit_metanas.cli.search_verbs", f"{verb}_verb")
+        _call(function, verb, _with_data(rest, *_SEARCHES[verb]), began=began)
     elif verb in TRAINER_VERBS:
         _train(verb, rest, debug, suggests)
     else:

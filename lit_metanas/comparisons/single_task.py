@@ -24,7 +24,8 @@ from lit_metanas.records.record_lines import SHIPPED, read_record_lines
 from lit_metanas.searchers import QuerySearcher, Searcher, SuccessiveHalving
 from lit_metanas.searchers.halving.proposals import fitting
 from lit_metanas.spaces import Architecture, NetworkCost, SearchSpace, default_space
-from lit_metanas.tasks.task import Split, Task, check_task, join_parts
+from lit_metanas.tasks.splits import all_but_test
+from lit_metanas.tasks.task import Split, Task, check_task
 from lit_metanas.training.child import Child, chosen_child, fit_child, recipe_cost, score, scores_of
 from lit_metanas.training.encoders.encoded_task import EncodedTask, encoder_cost, seen_task, whole_network
 from lit_metanas.training.ensembles import members_of
@@ -186,13 +187,6 @@ def undisturbed(task: Task, threads: int | None) -> Iterator[None]:
         _interruptible(),
     ):
         yield
-
-
-def all_but_test(task: Task) -> Split:
-    """The train and val parts as one; the train part if there is no val part."""
-    if task.val is None:
-        return task.train
-    return join_parts(task.train, task.val)
 
 
 def result_of(

@@ -30,10 +30,8 @@ MOST_NAMED = 5
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
-
 DEBUG = "LIT_METANAS_DEBUG"
 """Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
-
 
 _FROM_SHELL = ContextVar("_FROM_SHELL", default=False)
 

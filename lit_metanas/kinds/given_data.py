@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from lit_metanas.inputs.shapes import vocabulary_of
 from lit_metanas.io.class_folders import excluding
 from lit_metanas.io.packages import class_named
-from lit_metanas.io.text import number_of, printable, writable
+from lit_metanas.io.text import number_of, option_words, printable, writable
 from lit_metanas.kinds.dates import parts_by_column
 from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.given_pairs import Given, contents_of, kind_of_examples, labelled_pair
@@ -250,6 +250,25 @@ def _remade(task: Task, prepared: Any) -> Task:
     made, raw = prepared.fitted(known), iter([own for own in task.raw if len(own)])  # in the order of the parts
     remade = task.with_inputs(lambda inputs: made.encode(next(raw)).to(inputs.device))
     return replace(remade, vocabulary=vocabulary_of(made.shape), preprocessing=made)
+
+
+def describe_data(task: Task, kind: Kind, data: Given, asked: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences on what was read, and how a user changes what was found; ``asked`` are arguments of ``read_given``."""
+    columns = describe_columns(data, kind, *(asked[name] for name in ("group", "label", "test_by", "exclude")))
+    yield describe_given(task, kind, grouped=asked["group"] is not None) + columns
+    if asked["objective"] is not None:
+        return
+    classes = option_words("objective", "classification")
+    if isinstance(task.goal, Regression) and not isinstance(data, Task):
+        yield f"targets are numbers: regression; give {classes} for classes."
+    found = isinstance(data, str | os.PathLike)  # by the look of a column
+    if isinstance(task.goal, SeveralLabels) and found and "," not in (asked["label"] or ""):
+        most = int(task.train.labels.sum(1).argmax())
+        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
+        yield (
+            f"an example may have several labels, such as '{printable(shown, 80)}'; give {classes} if these are one "
+            "class."
+        )
 
 
 def describe_given(task: Task, kind: Kind, *, grouped: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import partial
@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial
 
 from lit_metanas.spaces.architecture import Architecture, Choice
-from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
+from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace, complete
 
 
 def any_value(distribution: BaseDistribution, generator: np.random.Generator) -> Any:
@@ -100,26 +100,6 @@ def draw_new(
             found[one] = None
             misses = 0
     return list(found)
-
-
-def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
-    """Complete labels, given by choice or by group, with that of the same choice one layer below, or the first."""
-    full = space.by_choice(labels)
-    last: dict[str, str] = {}
-    for choice in space.choices:
-        default = choice.labels[0]
-        if choice.group and last.get(choice.group) in choice.labels:
-            default = last[choice.group]
-        full.setdefault(choice.name, default)
-        last[choice.group] = full[choice.name]
-    return space.canonical(full)
-
-
-def named_networks(space: ChoiceSpace, named: Iterable[Mapping[str, str]]) -> list[Architecture]:
-    """Those of some networks that the space can build, named by labels of choices or groups; see ``complete``."""
-    known = {(choice.name, label) for choice in space.choices for label in choice.labels}
-    networks = [complete(space, labels) for labels in map(space.by_choice, named) if labels.items() <= known]
-    return list(dict.fromkeys(one for one in networks if space.violation(one) is None))
 
 
 def mutate(

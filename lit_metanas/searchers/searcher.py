@@ -15,9 +15,8 @@ from lit_metanas.io.settings import keeps_arguments
 from lit_metanas.meta.heads import Head, PrototypeLinearHead
 from lit_metanas.objectives import Classification
 from lit_metanas.records import Budget, Cost, SearchOutcome, SearchRecord, Trial
-from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import Architecture, SearchSpace, one_hot
-from lit_metanas.spaces.choice_space import first_buildable
+from lit_metanas.spaces.choice_space import complete, first_buildable
 from lit_metanas.spaces.supernet import embed_and_record
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.meta_weights import MetaCheckpoint

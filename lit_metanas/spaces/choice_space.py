@@ -220,3 +220,23 @@ def first_buildable(space: ChoiceSpace, draw: Callable[[], Architecture]) -> Arc
         if space.violation(architecture) is None:
             return architecture
     raise ValueError(f"None of {FRUITLESS} architectures drawn from {space.name} can be built: widen the space.")
+
+
+def complete(space: ChoiceSpace, labels: Mapping[str, str]) -> Architecture:
+    """Complete labels, given by choice or by group, with that of the same choice one layer below, or the first."""
+    full = space.by_choice(labels)
+    last: dict[str, str] = {}
+    for choice in space.choices:
+        default = choice.labels[0]
+        if choice.group and last.get(choice.group) in choice.labels:
+            default = last[choice.group]
+        full.setdefault(choice.name, default)
+        last[choice.group] = full[choice.name]
+    return space.canonical(full)
+
+
+def named_networks(space: ChoiceSpace, named: Iterable[Mapping[str, str]]) -> list[Architecture]:
+    """Those of some networks that the space can build, named by labels of choices or groups; see ``complete``."""
+    known = {(choice.name, label) for choice in space.choices for label in choice.labels}
+    networks = [complete(space, labels) for labels in map(space.by_choice, named) if labels.items() <= known]
+    return list(dict.fromkeys(one for one in networks if space.violation(one) is None))

@@ -16,7 +16,7 @@ from lit_metanas.inputs.shapes import ImageShape, TokenShape
 from lit_metanas.io.text import first_few, hint, number_of, printable, short_value
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.tasks.source import SUBSETS, Subset
-from lit_metanas.tasks.task import Task, warn_of_data
+from lit_metanas.tasks.task import Split, Task, join_parts, warn_of_data
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Sized)
@@ -27,6 +27,13 @@ FEWEST_OF_A_LABEL = 3  # examples that a label has on average; what has fewer is
 MOST_TRIED = 500_000  # numbers of all ways to deal out a few groups, which are all tried
 MOST_ORDERS, MOST_GREEDY_STEPS = 60, 20_000  # orders in which more groups are dealt out, and groups in all of them
 DECIMALS = 9  # of squared shares, so that all processors choose alike
+
+
+def all_but_test(task: Task) -> Split:
+    """The train and val parts as one; the train part if there is no val part."""
+    if task.val is None:
+        return task.train
+    return join_parts(task.train, task.val)
 
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:

@@ -13,16 +13,16 @@ import torch
 from auto_toys import no_search, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl.limits import LimitedSpace
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.job import Job
 from lit_metanas.automl.search_setup import set_up_search
 from lit_metanas.estimators.estimator import Query
+from lit_metanas.estimators.input_variants import InputVariants
+from lit_metanas.estimators.limits import LimitedSpace
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
-from lit_metanas.searchers.mutation import complete
+from lit_metanas.spaces.choice_space import complete
 
 Arrays = tuple[np.ndarray, list[str]]
 FLOPS, FLOPS_OF_IMAGES = (3e6, 4e6), (1.5e8, 1.5e8)

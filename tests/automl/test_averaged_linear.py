@@ -14,12 +14,13 @@ from exported_script import answers
 
 import lit_metanas as lm
 from lit_metanas.automl import last_training, linear_models
-from lit_metanas.automl.candidates import Candidate, best_of
-from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.automl.candidates import best_of
+from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.folds import validation_part
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind
 from lit_metanas.kinds.texts.text_tokens import JoinedTokens, PretrainedTokens
 from lit_metanas.spaces.any_input.ngram_space import NGRAM_DECAYS
+from lit_metanas.tasks.splits import all_but_test
 from lit_metanas.training.child import chosen_child, fit_child
 from lit_metanas.training.encoders.text_encoders import StaticVectors
 from lit_metanas.training.ensembles import (

@@ -16,8 +16,8 @@ from torchvision import models
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.options import AutoOptions, NetworkLimits
+from lit_metanas.automl.options import AutoOptions
+from lit_metanas.estimators.limits import LimitedSpace, NetworkLimits
 from lit_metanas.searchers import FixedArchitecture
 
 SEARCHED: dict[str, Any] = {"shape": 32, "records": (), "progress": False, "threads": 1}

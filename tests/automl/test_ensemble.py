@@ -15,17 +15,17 @@ from auto_toys import NO_MEMORY, diverge, interrupt, no_search, same_tensors, sa
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, last_training, stages
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.last_training import SEEDS_APART
-from lit_metanas.automl.limits import LimitedSpace
-from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.job import Job
-from lit_metanas.comparisons.single_task import all_but_test
+from lit_metanas.automl.options import AutoOptions
+from lit_metanas.estimators.input_variants import InputVariants
+from lit_metanas.estimators.limits import LimitedSpace, NetworkLimits
 from lit_metanas.io.checkpoints import read_weights
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.kinds.kind import kind_named
 from lit_metanas.records.record import FailedWorkError, SearchOutcome
+from lit_metanas.tasks.splits import all_but_test
 from lit_metanas.training.child import chosen_child, fit_child, training_cost
 from lit_metanas.training.ensembles import members_of
 

@@ -13,8 +13,8 @@ from auto_toys import same_weights, shorten_trials
 from PIL import Image
 
 import lit_metanas as lm
-from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
+from lit_metanas.estimators.input_variants import InputVariants, VariantEstimator
+from lit_metanas.estimators.limits import NetworkLimits
 from lit_metanas.kinds.given_data import other_ways, read_given
 from lit_metanas.kinds.images.image_kind import ImageKind
 from lit_metanas.records.record import PREPROCESSING

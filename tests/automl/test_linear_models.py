@@ -13,12 +13,12 @@ from plain_pixels import PlainPixelSpace
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
-from lit_metanas.automl.budget_plan import FRONT_POINTS, BudgetPlan
-from lit_metanas.automl.candidates import Candidate, best_of
-from lit_metanas.automl.linear_models import LinearTrainings
+from lit_metanas.automl.budget_plan import FRONT_POINTS, SHARES
+from lit_metanas.automl.candidates import best_of
+from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import AutoOptions
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.job import Job
+from lit_metanas.estimators.candidate import Candidate, LinearTrainings
+from lit_metanas.estimators.input_variants import InputVariants
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.given_data import other_ways
 from lit_metanas.kinds.images.image_kind import ImageKind
@@ -68,7 +68,7 @@ def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> Li
     own = kind_named(kind)
     variants = InputVariants(task, ways or {}, own.linear_space(), options.limits)
     job = Job(options, own, variants, variants, None, began=0.0, read_seconds=0.0)
-    return LinearTrainings(job, BudgetPlan(1.0))
+    return LinearTrainings(variants, own, job.estimator, share=SHARES.linear)
 
 
 def of_texts(letters: Texts, **limits: float) -> LinearTrainings:
@@ -280,7 +280,7 @@ def test_a_training_on_that_diverges_leaves_the_network_as_it_was(
 def test_a_network_that_is_still_behind_is_trained_on_with_most_of_the_rest_for_as_long_as_pays(
     sides: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    epochs, costs, longest = list[int](), list[float](), BudgetPlan(0).shares.longest
+    epochs, costs, longest = list[int](), list[float](), SHARES.longest
     plain = TrainingEstimator.__call__
 
     def score(self: TrainingEstimator, architecture: lm.Architecture, **more: Any) -> lm.estimators.Score:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import lit_metanas as lm
 from lit_metanas.kinds.images.image_kind import IMAGE_NETWORKS, ImageKind
 from lit_metanas.records.record import RecipeFields
-from lit_metanas.searchers.mutation import named_networks
+from lit_metanas.spaces.choice_space import named_networks
 
 FLOPS = 3e11  # some ten seconds; with bad networks in every other place of the first rung, 15 points were lost
 

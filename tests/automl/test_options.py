@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lit_metanas.automl.calls import auto
-from lit_metanas.automl.option_values import bytes_of, seconds_of
 from lit_metanas.automl.options import AutoOptions
+from lit_metanas.io.quantities import bytes_of, seconds_of
 
 
 def test_durations() -> None:

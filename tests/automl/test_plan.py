@@ -20,10 +20,11 @@ from lit_metanas.automl.budget_division import divide, search_flops, search_part
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan, front_rungs, rungs_of
 from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.front import shared_epochs
-from lit_metanas.automl.options import AutoOptions, NetworkLimits
-from lit_metanas.automl.reading.input_variants import InputVariants
-from lit_metanas.automl.reading.job import Job
+from lit_metanas.automl.job import Job
+from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.search_setup import SearchSetup
+from lit_metanas.estimators.input_variants import InputVariants
+from lit_metanas.estimators.limits import NetworkLimits
 from lit_metanas.estimators.pace import Pace
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.kinds.kind import kind_named

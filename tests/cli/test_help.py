@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
-from lit_metanas.automl.calls import auto_verb, distil_verb
 from lit_metanas.cli.command_line import main
 from lit_metanas.cli.configuration_files import configs
 from lit_metanas.cli.errors import public_names
@@ -17,6 +16,7 @@ from lit_metanas.cli.experiment.plan import Phase
 from lit_metanas.cli.experiment.run import run
 from lit_metanas.cli.prediction import predict
 from lit_metanas.cli.schema import schema
+from lit_metanas.cli.search_verbs import auto_verb, distil_verb
 from lit_metanas.cli.verbs import DATA, EXAMPLES, KEYS, MODELS, PHASE, TRAINER, TRAINER_VERBS, VERBS, verb_help
 from lit_metanas.report.report_verb import report
 

@@ -16,8 +16,9 @@ from lit_metanas.records.record import FailedWorkError
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.searchers import EvolvingHalving, FrontHalving, SuccessiveHalving
 from lit_metanas.searchers.halving.rungs import Contender, Race
-from lit_metanas.searchers.mutation import complete, draw_new, mutate
+from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces.choice_space import complete
 
 SPACE = LayeredSpace(depths=(1, 2), widths=(8, 16))
 START = complete(SPACE, {})

@@ -17,8 +17,8 @@ from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers import EvolvingHalving
 from lit_metanas.searchers.halving.front_halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, promising
-from lit_metanas.searchers.mutation import complete
 from lit_metanas.spaces import LayeredSpace
+from lit_metanas.spaces.choice_space import complete
 
 SPACE = LayeredSpace(kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), depths=(2, 3), widths=(8, 16), shared=True)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import lit_metanas as lm
 from lit_metanas.inputs.batches import random_inputs
 from lit_metanas.kinds.images.image_kind import CONV_NET, IMAGE_NETWORKS, RES_NET
-from lit_metanas.searchers.mutation import complete
+from lit_metanas.spaces.choice_space import complete
 from lit_metanas.spaces.grid.grid_blocks import scaled_kernel
 from lit_metanas.spaces.grid.grid_space import SeriesImage
 from lit_metanas.testing.network_check import check_choices

@@ -8,8 +8,9 @@ import torch
 import lit_metanas as lm
 from lit_metanas.records import SearchRecord, Trial
 from lit_metanas.searchers.halving.proposals import fitting
-from lit_metanas.searchers.mutation import mutate, named_networks
+from lit_metanas.searchers.mutation import mutate
 from lit_metanas.spaces import OneHotEncoding, UnionSpace
+from lit_metanas.spaces.choice_space import named_networks
 from lit_metanas.spaces.union.union_space import in_family
 from lit_metanas.testing.network_check import check_choices
 

@@ -13,7 +13,8 @@ from lit_metanas.records.record import Budget, RecipeFields, RecipeValue, Search
 from lit_metanas.records.statistics import clearly_above
 from lit_metanas.searchers.halving.proposals import covering, promising
 from lit_metanas.searchers.halving.rungs import Contender, Halving, Race
-from lit_metanas.searchers.mutation import below, complete, draw_new, named_networks
+from lit_metanas.searchers.mutation import below, draw_new
+from lit_metanas.spaces.choice_space import complete, named_networks
 from lit_metanas.spaces.space import SearchSpace
 
 

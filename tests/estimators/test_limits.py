@@ -9,8 +9,7 @@ import pytest
 import torch
 
 import lit_metanas as lm
-from lit_metanas.automl.limits import LimitedSpace, exported_bytes
-from lit_metanas.automl.options import NetworkLimits
+from lit_metanas.estimators.limits import LimitedSpace, NetworkLimits, exported_bytes
 from lit_metanas.searchers.mutation import draw_new, mutate
 
 TASK = lm.task_from_arrays(torch.rand(20, 8, 8), torch.arange(20) % 2)
@@ -54,7 +53,7 @@ def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
 
 def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.004, 0.006])
-    monkeypatch.setattr("lit_metanas.automl.limits.latency", lambda network, shape: next(times))
+    monkeypatch.setattr("lit_metanas.estimators.limits.latency", lambda network, shape: next(times))
     limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005), TASK)
     one = SPACE.sample(torch.Generator().manual_seed(0))
     assert [limited.within.violation(one) for _ in range(3)] == [None] * 3

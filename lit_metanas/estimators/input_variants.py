@@ -12,17 +12,16 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from lit_metanas.automl.limits import LimitedSpace, NoNetworkWithinError
-from lit_metanas.automl.options import NetworkLimits
-from lit_metanas.comparisons.single_task import all_but_test
 from lit_metanas.estimators.estimator import FAILURES, Estimator, Measure, Score, reason_of
 from lit_metanas.estimators.folds import validation_part
+from lit_metanas.estimators.limits import LimitedSpace, NetworkLimits, NoNetworkWithinError
 from lit_metanas.estimators.training_estimator import TrainingEstimator
 from lit_metanas.inputs.shapes import TokenShape
 from lit_metanas.kinds.texts.text_tokens import joined_task
 from lit_metanas.records.record import PREPROCESSING, TRAINING_PASSES, Cost, RecipeFields, RecipeValue
 from lit_metanas.spaces import Architecture, MLPSpace, NetworkCost, SearchSpace, UnionSpace
 from lit_metanas.spaces.union.union_space import FAMILY, in_family
+from lit_metanas.tasks.splits import all_but_test
 from lit_metanas.tasks.task import Portion, Split, Task, check_task
 from lit_metanas.training.encoders.encoded_task import EncodedTask, with_tokens
 from lit_metanas.training.given_models import Lesson, ModelStart, check_unchanged
@@ -150,19 +149,6 @@ class InputVariants:
                 if self.usual.limited.within.violation(architecture) is None:
                     self.start_weights[architecture] = _on(weights, task)
 
-    @property
-    def start_in_words(self) -> str:
-        """What comes from a start, as the beginning of a sentence that names it."""
-        if self.start_weights:
-            return "the first network is that of"
-        if self.weights is not None:
-            return "all networks begin with"
-        return "inputs are made as those of"
-
-    def weights_of(self, architecture: Architecture) -> dict[str, Tensor] | None:
-        """The weights that a network begins with: those of the model that is the start, meta-trained ones, or none."""
-        return self.start_weights.get(architecture, self.weights)
-
     def fitting(self) -> InputVariants:
         """The same with another usual preprocessing, if no network for the first one is within the limits.
 
@@ -244,9 +230,8 @@ class InputVariants:
         for label in self.encoded:
             with suppress(*FAILURES):
                 self.labelled(label)
-        if self._failed:
-            self.labels = tuple(label for label in self.labels if label not in self._failed)
-            self.encoded = tuple(label for label in self.encoded if label not in self._failed)
+        self.labels = tuple(label for label in self.labels if label not in self._failed)
+        self.encoded = tuple(label for label in self.encoded if label not in self._failed)
 
     @property
     def encoding_cost(self) -> Cost:
@@ -371,7 +356,7 @@ class VariantEstimator(Estimator):
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate, by default from the weights that there are for the network, if any."""
         if start is None:
-            start = self.variants.weights_of(architecture)
+            start = self.variants.start_weights.get(architecture, self.variants.weights)
         return self._estimator(architecture, fidelity=fidelity, start=start)
 
     @property

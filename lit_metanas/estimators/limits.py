@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
-from math import log
+from math import inf, log
 
 import torch
 
-from lit_metanas.automl.options import NetworkLimits
 from lit_metanas.estimators.estimator import Measure, latency
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.searchers.mutation import complete
+from lit_metanas.io.text import option_words, printable
 from lit_metanas.spaces import Architecture, SearchSpace
-from lit_metanas.spaces.choice_space import first_buildable
+from lit_metanas.spaces.choice_space import complete, first_buildable
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.encoders.encoded_task import encoder_cost, seen_task, whole_network
+from lit_metanas.training.encoders.encoder import Encoder
 from lit_metanas.training.ensembles import build_network
 from lit_metanas.training.export.exported_program import export_child, program_bytes
+from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 
 DRIVERS = {"latency": "flops", "size": "parameters"}  # measures that take long, each with the measure that drives it
 
@@ -31,6 +33,43 @@ AMOUNTS = {
 
 NUMBER_BYTES = 4  # bytes of a number in an exported program
 FEWER = 0.7  # the share of its parameters or multiply-adds that the next network has, if one is above a limit
+
+
+@dataclass(frozen=True)
+class NetworkLimits:
+    """The most that a network may have; None is no limit."""
+
+    parameters: float | None = None  # trainable ones
+    flops: float | None = None  # forward multiply-adds for one input
+    latency: float | None = None  # seconds of a forward pass, the median of several
+    size: float | None = None  # bytes of the exported program
+    threads: int = 1  # torch's in that forward pass
+
+    @property
+    def settings(self) -> dict[str, float | None]:
+        """All limits by name, without the threads, which are an option of their own."""
+        return {name: getattr(self, name) for name in AMOUNTS}
+
+    @property
+    def given(self) -> dict[str, float]:
+        """The limits that there are, by name."""
+        return {name: value for name, value in self.settings.items() if value is not None}
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Refuse an encoder that alone is above a limit."""
+        if encoder.size > LARGEST_PROGRAM:
+            raise ValueError(
+                f"The encoder '{printable(encoder.name, 60)}' has {encoder.size:,} bytes of weights, and an exported "
+                f"program may have {LARGEST_PROGRAM:,}: give a smaller encoder."
+            )
+        measures = {"parameters": encoder.cost.parameters, "flops": encoder.cost.flops, "size": encoder.size}
+        for name, own in measures.items():
+            if own > (most := self.given.get(name, inf)):
+                raise ValueError(
+                    f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {own:,} of "
+                    f"{most:,.0f}. Raise the limit, give a smaller encoder, or let it teach a small network, by "
+                    f"{option_words('student', True)}."
+                )
 
 
 class NoNetworkWithinError(ValueError):
@@ -96,10 +135,6 @@ class LimitedSpace:
         while number > 1 and "size" in limits and self._bytes(architecture, number) > limits["size"]:
             number -= 1
         return number
-
-    def measured(self, architecture: Architecture) -> dict[str, float]:
-        """A network's value of each limited measure."""
-        return {name: self.measures[name](architecture) for name in self.limits.given}
 
     def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         measures = dict(self.measures)

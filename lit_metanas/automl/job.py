@@ -13,12 +13,13 @@ from time import perf_counter
 from typing import Any
 
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
-from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions, NetworkLimits
+from lit_metanas.automl.options import NO_ENCODER, TEACHER, AutoOptions
 from lit_metanas.automl.output import READ_DATA, READ_SHARE, STATE, OutputFolder, kept_sample
-from lit_metanas.automl.reading.input_variants import InputVariants, VariantEstimator
 from lit_metanas.comparisons.single_task import undisturbed
 from lit_metanas.comparisons.target_search import task_settings
 from lit_metanas.estimators.estimator import Estimator
+from lit_metanas.estimators.input_variants import InputVariants, VariantEstimator
+from lit_metanas.estimators.meta_training import KeptScores
 from lit_metanas.inputs.example_memory import ExampleMemory
 from lit_metanas.inputs.shapes import describe_shape
 from lit_metanas.io.files import own_path
@@ -26,19 +27,11 @@ from lit_metanas.io.locks import directory_lock
 from lit_metanas.io.settings import settings_of
 from lit_metanas.io.text import option_words, printable, writable
 from lit_metanas.kinds.file_reading import FileReading
-from lit_metanas.kinds.given_data import (
-    describe_columns,
-    describe_given,
-    existing_path,
-    has_test_part,
-    other_ways,
-    read_given,
-    read_under,
-)
+from lit_metanas.kinds.given_data import describe_data, existing_path, has_test_part, other_ways, read_given, read_under
 from lit_metanas.kinds.kind import Kind, kind_of
 from lit_metanas.kinds.kind_of_path import raw_digest
 from lit_metanas.kinds.rows.row_kind import EncodedRows
-from lit_metanas.objectives import Regression, SeveralLabels
+from lit_metanas.objectives import Regression
 from lit_metanas.records.record_lines import record_file
 from lit_metanas.spaces.any_input import is_solved
 from lit_metanas.tasks.labels import balanced_task
@@ -46,7 +39,6 @@ from lit_metanas.tasks.splits import warn_of_copies
 from lit_metanas.tasks.task import Task, check_task, warn_of_data
 from lit_metanas.training import EncodedTask, Encoder, Recipe, encode, read_encoder
 from lit_metanas.training.export.exported_program import WEIGHTS
-from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 from lit_metanas.training.given_models import ModelStart, Teacher, read_start
 from lit_metanas.training.meta_weights import TaskStart
 from lit_metanas.training.precision import FLOAT32
@@ -83,7 +75,7 @@ class Job:
         plain = VariantEstimator(variants, self.options.seed, recipe, folds=folds, precision=precision)
         if self.folder is None:
             return plain
-        return self.folder.kept(plain)
+        return KeptScores(plain, self.folder.trainings, self.folder.settings)
 
     def keep(self, plan: BudgetPlan) -> None:
         """Write a plan, if there is an output."""
@@ -159,8 +151,12 @@ def _ready(variants: InputVariants, options: AutoOptions) -> InputVariants:
     usual, encoded = variants.usual, variants.encoded
     variants.read_encoded()
     if options.start is not None:
-        shape = describe_shape(usual.task.shape)
-        options.say(f"{variants.start_in_words} '{writable(str(options.start))}', on {shape}.")
+        taken = "inputs are made as those of"
+        if variants.start_weights:
+            taken = "the first network is that of"
+        elif variants.weights is not None:
+            taken = "all networks begin with"
+        options.say(f"{taken} '{writable(str(options.start))}', on {describe_shape(usual.task.shape)}.")
     elif not encoded and options.limits.given:
         variants = variants.fitting()
         if variants.usual.label != usual.label:
@@ -201,19 +197,8 @@ def _describe(task: Task, options: AutoOptions) -> Kind:
     kind = kind_of(task, options.kind)
     if not kind.holds(task):
         raise ValueError(f"The data are of the kind '{kind_of(task).name}', not '{options.kind}': leave 'kind' out.")
-    text, label = describe_given(task, kind, grouped=options.group is not None), options.read_as["label"]
-    options.say(text + describe_columns(options.data, kind, options.group, label, options.test_by, options.exclude))
-    classes = option_words("objective", "classification")
-    if isinstance(task.goal, Regression) and options.objective is None and not isinstance(options.data, Task):
-        options.say(f"targets are numbers: regression; give {classes} for classes.")
-    found = options.objective is None and isinstance(options.data, str | os.PathLike)  # by the look of a column
-    if isinstance(task.goal, SeveralLabels) and found and "," not in (options.label or ""):
-        most = int(task.train.labels.sum(1).argmax())
-        (shown,) = task.goal.show(task.goal.answers(task.train.labels[most][None]), task.train.inputs[:1], task)
-        options.say(
-            f"an example may have several labels, such as '{printable(shown, 80)}'; give {classes} if these are one "
-            "class."
-        )
+    for sentence in describe_data(task, kind, options.data, options.read_as):
+        options.say(sentence)
     warn_of_copies(task, drawn=not has_test_part(options.data, options.test))
     for sentence in kind.caveats(task):
         warn_of_data(sentence)
@@ -274,7 +259,7 @@ def read_encoders(options: AutoOptions, kind: Kind, task: Task) -> dict[str, Enc
                 f"{kind.noun}: leave it out."
             )
         one = one.heard_as(task.preprocessing)
-        _check_limits(one, options.limits)
+        options.limits.check_encoder(one)
         if one.name in found or one.name == NO_ENCODER:
             raise ValueError(f"Two encoders are called '{printable(one.name, 60)}': rename the file of one.")
         if one.about:
@@ -296,31 +281,15 @@ def with_encoders(
     Without ``none`` among the encoders, networks are searched for their features alone. ``read`` gives the task under
     another preprocessing.
     """
-    made = {label: partial(_encoded, options, task, one, read) for label, one in encoders.items()}
+
+    def encoded(one: Encoder) -> EncodedTask:
+        raw = read(one.preprocessing or one.shape)  # images have their shape alone
+        own = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
+        return encode(own, one, seconds=SHARES.encoding * 60 * (options.minutes or inf))
+
+    made = {label: partial(encoded, one) for label, one in encoders.items()}
     if NO_ENCODER in options.encoders:
         own = {label or NO_ENCODER: way for label, way in ways.items()}
         return kind, task, {**(own or {NO_ENCODER: lambda: task}), **made}
     first = next(iter(made.values()))().trainable()
     return EncodedRows(), first, {**made, first.encoder.name: lambda: first}
-
-
-def _encoded(options: AutoOptions, task: Task, encoder: Encoder, read: Callable[[Any], Task]) -> EncodedTask:
-    raw = read(encoder.preprocessing or encoder.shape)  # images have their shape alone
-    task = replace(raw, train=replace(raw.train, weights=task.train.weights), objective=task.objective)
-    return encode(task, encoder, seconds=SHARES.encoding * 60 * (options.minutes or inf))
-
-
-def _check_limits(encoder: Encoder, limits: NetworkLimits) -> None:
-    """Refuse an encoder that alone is above a limit."""
-    if encoder.size > LARGEST_PROGRAM:
-        raise ValueError(
-            f"The encoder '{printable(encoder.name, 60)}' has {encoder.size:,} bytes of weights, and an exported "
-            f"program may have {LARGEST_PROGRAM:,}: give a smaller encoder."
-        )
-    for name, own in (("parameters", encoder.cost.parameters), ("flops", encoder.cost.flops), ("size", encoder.size)):
-        if own > (most := limits.given.get(name, inf)):
-            raise ValueError(
-                f"The encoder '{printable(encoder.name, 60)}' alone is larger than max_{name}: {own:,} of {most:,.0f}. "
-                f"Raise the limit, give a smaller encoder, or let it teach a small network, by "
-                f"{option_words('student', True)}."
-            )

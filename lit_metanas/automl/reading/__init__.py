@@ -1,1 +1,0 @@
-"""What a search begins with: the data, pretrained encoders, and an earlier model."""
