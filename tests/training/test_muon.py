@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lit_metanas.training.muon import MATRIX_RATE, Muon, matrices_of, orthogonalised
+from lit_metanas.training.muon import BLOCK, Muon, matrices_of, orthogonalised
 
 ROUNDS = 5
 
@@ -25,7 +25,7 @@ def plainly_orthogonalised(matrix):
     return one
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (3, 40), (40, 3), (64, 128), (1, 7)])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 40), (40, 3), (BLOCK, 2 * BLOCK), (1, 7)])
 def test_a_matrix_is_made_orthogonal_as_by_a_plain_loop(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     found = orthogonalised(matrix)
@@ -40,6 +40,13 @@ def test_singular_values_are_near_one_and_the_vectors_stay():
     assert values.max() > 2 * values.min()
     assert ((turned.diagonal() > 0.65) & (turned.diagonal() < 1.25)).all()
     assert (turned - turned.diagonal().diag()).abs().max() < 1e-4
+
+
+def test_a_large_matrix_is_made_orthogonal_in_blocks_of_its_shorter_side():
+    matrix = torch.randn(2 * BLOCK + 3, 3 * BLOCK, generator=torch.Generator().manual_seed(2))
+    blocks = [orthogonalised(block) for block in (matrix[:BLOCK], matrix[BLOCK : 2 * BLOCK], matrix[2 * BLOCK :])]
+    assert torch.equal(orthogonalised(matrix), torch.cat(blocks))
+    assert torch.equal(orthogonalised(matrix.T), torch.cat(blocks).T)
 
 
 def test_a_matrix_of_zeros_stays_so():
@@ -76,14 +83,14 @@ def test_steps_of_matrices_against_those_of_torch():
     one = network()
     mine, theirs = copy.deepcopy(one[4].weight.detach()), nn.Parameter(one[4].weight.detach().clone())
     optimizer = Muon(one, lr=0.01, weight_decay=0.1)
-    torchs = torch.optim.Muon([theirs], lr=0.01 * MATRIX_RATE, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    torchs = torch.optim.Muon([theirs], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     for step in range(4):
         gradients(one, step)
         theirs.grad = one[4].weight.grad.clone()
         optimizer.step()
         torchs.step()
     moved = one[4].weight.detach() - mine
-    assert moved.abs().mean() > 0.01
+    assert moved.abs().mean() > 0.003
     # torch's rounds to bf16, which has eight bits
     torch.testing.assert_close(moved, theirs.detach() - mine, rtol=0.1, atol=0.03 * moved.abs().max().item())
 
@@ -132,7 +139,7 @@ def test_a_schedule_reaches_all_weights_and_a_state_goes_on():
     gradients(one, 0)
     optimizer.step()
     schedule.step()
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.005 * MATRIX_RATE])
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.005])
     other.load_state_dict(one.state_dict())
     later.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     for each in (one, other):
@@ -147,11 +154,11 @@ def test_a_closure_is_called_with_gradients():
     one, inputs = network(), torch.rand(4, 3, 6, 6)
     optimizer = Muon(one, lr=0.01, weight_decay=0.0)
 
-    def closure():
+    def closure() -> torch.Tensor:
         optimizer.zero_grad()
         loss = one(inputs).square().mean()
         loss.backward()
         return loss
 
-    losses = [float(optimizer.step(closure)) for _ in range(20)]
+    losses = [optimizer.step(closure).item() for _ in range(20)]
     assert losses[-1] < losses[0] / 2
