@@ -57,7 +57,7 @@ class TextKind(Kind):
         {"operation": "attention_4", "readout": "max", "width": "64", "dropout": "0.2", **ONE_LAYER},
         {"operation": "conv_5", "readout": "attention", "width": "64", "dropout": "0.2", **ONE_LAYER},
     )
-    recipe: ClassVar = {"label_smoothing": 0.1, "optimizer": "muon"}
+    recipe: ClassVar = {"label_smoothing": 0.1}
     own_options: ClassVar = ("test_by",)
     linear_space = NGramSpace
     linear_view = NGRAMS
