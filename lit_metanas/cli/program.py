@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import pytorch
@@ -63,6 +63,7 @@ class Program(LightningCLI):
         own: dict[str, dict[str, Any]] = {verb: {**quiet, "prog": f"lit-metanas {verb}"} for verb in self._verbs}
         for verb in own.keys() & {"validate", "test"}:
             own[verb]["default_config_files"] = [str(Path(__file__).with_name("scores.yaml"))]
+        named = type("VerbParser", (Parser,), {"command": " ".join(["lit-metanas", *given])})
         self._held = ExitStack()
         self._suggests = suggests
         self._begins_at: int | None = None
@@ -78,7 +79,7 @@ class Program(LightningCLI):
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
                 seed_everything_default=0,
-                parser_class=Parser,
+                parser_class=named,
                 parser_kwargs={**quiet, "prog": "lit-metanas", **own},
                 auto_configure_optimizers=False,
                 args=args,
@@ -244,8 +245,10 @@ class Parser(LightningArgumentParser):
     # Jsonargparse gives a value within a class to a parser of that class, as one word `--key=value` in which null has
     # become Python's word for it. A class within a class would take that for a text.
 
+    command: ClassVar[str] = "lit-metanas"
+
     def __init__(self, *args: Any, prog: str | None = None, **options: Any) -> None:
-        super().__init__(*args, prog=prog or "lit-metanas", **options)  # a class's help is a parser without a name
+        super().__init__(*args, prog=prog or self.command, **options)  # a class's help is a parser without a name
 
     def parse_args(
         self, args: Any = None, namespace: Any = None, env: bool | None = None, defaults: bool = True, **options: Any

@@ -154,8 +154,10 @@ class ComputedSource(TaskSource):
     @cached_property
     def _kept(self) -> Tensor:
         """The kept examples, ``(classes, pool, *shape)``; computed first where the file is missing or damaged."""
-        self.prepare()
         found = self._read()
+        if found is None:
+            self.prepare()
+            found = self._read()
         assert found is not None
         return found
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -154,16 +154,20 @@ def validate_anew(checkpoint: dict[str, Any]) -> None:
         progress["total"] = {**dict.fromkeys(progress["total"], 0), "ready": 1, "started": 1}
 
 
+class OuterMean(NamedTuple):
+    """One outer step over the tasks of all processes."""
+
+    gradients: Parameters  # the mean over the finite tasks; zeros where there is none
+    metrics: Metrics  # of the finite tasks, in their order, as ``MetaGradient`` gives them
+    finite: Tensor  # which of all tasks have a finite loss and gradient, shape ``(tasks,)``
+    flops: int  # of all tasks
+    signalled: bool  # whether any process had a signal
+
+
 def outer_mean(
     gradients: Parameters, metrics: Metrics, flops: int, trainer: Trainer, *, signalled: bool = False
-) -> tuple[Parameters, Metrics, Tensor, int, bool]:
-    """One outer step's gradient and metrics over all processes, which have as many tasks each; the same on all.
-
-    Returns:
-        The mean gradient of the finite tasks, zeros where there is none; their metrics in their order, as
-        ``MetaGradient`` gives them; which of all tasks have a finite loss and gradient, shape ``(tasks,)``; the FLOPs
-        of all tasks; and whether any process had a signal.
-    """
+) -> OuterMean:
+    """One outer step's gradient and metrics over all processes, which have as many tasks each; the same on all."""
     # `gradients` are the sum over this process's finite tasks, divided by the number of all of them.
     world, rank, losses = trainer.world_size, trainer.global_rank, metrics["losses"]
     # Half precision could not hold the FLOPs, nor the sum of many gradients.
@@ -190,7 +194,7 @@ def outer_mean(
         scale = len(finite) / max(1, int(finite.sum()))
         gradients = gradients.map(lambda value: value * scale)
         rows = {name: value[finite] for name, value in rows.items()}
-    return gradients, rows, finite, flops, signalled
+    return OuterMean(gradients, rows, finite, flops, signalled)
 
 
 class EpisodeScores:

@@ -343,10 +343,10 @@ class TaskReptile(OuterTraining):
             "inputs": torch.tensor([float(each.cost.images) for each in adapted], device=like.device),
         }
         flops = sum(each.cost.flops for each in adapted)
-        sums, found, _, flops, self.any_signalled = outer_mean(
-            Parameters(changes, {}, held), metrics, flops, self.trainer, signalled=self.signalled
-        )
-        self.spent += flops
+        step = outer_mean(Parameters(changes, {}, held), metrics, flops, self.trainer, signalled=self.signalled)
+        self.any_signalled = step.signalled
+        self.spent += step.flops
+        sums, found = step.gradients, step.metrics
         mean = {
             name: torch.where(sums.head[name] > 0, change / sums.head[name], 0.0)
             for name, change in sums.weights.items()

@@ -182,20 +182,19 @@ class MetaSearch(MetaLearned):
                 "spent: leave flops out and set the trainer's max_epochs, or take other operations than identity."
             )
         trainer = self.trainer
-        gradients, metrics, finite, flops, self.any_signalled = outer_mean(
-            gradients, metrics, flops, trainer, signalled=self.signalled
-        )
-        if not bool(finite.all()):
+        mean = outer_mean(gradients, metrics, flops, trainer, signalled=self.signalled)
+        self.any_signalled = mean.signalled
+        if not bool(mean.finite.all()):
             fix = "lower the learning rates, clip the gradient, or allow more with 'skipped'"
-            self.leave_out(finite, partial(self._describe, batch, batch_idx), fix)
+            self.leave_out(mean.finite, partial(self._describe, batch, batch_idx), fix)
             self.log("train/skipped", float(self.account.skipped))
-        if bool(finite.any()):
-            self._step(gradients, progress)
+        if bool(mean.finite.any()):
+            self._step(mean.gradients, progress)
         self.outer_steps += 1
-        self.spent += flops
-        if bool(finite.any()) and self._logs_step():
-            self.log("train/loss", metrics["losses"].mean(), prog_bar=True)
-            self.log("train/accuracy", metrics["accuracies"].mean(), prog_bar=True)
+        self.spent += mean.flops
+        if bool(mean.finite.any()) and self._logs_step():
+            self.log("train/loss", mean.metrics["losses"].mean(), prog_bar=True)
+            self.log("train/accuracy", mean.metrics["accuracies"].mean(), prog_bar=True)
         self.account.step(trainer.world_size * sum(len(episode.support) + len(episode.query) for episode in batch))
         self.statistics.add(batch, trainer.world_size)
         trainer.should_stop |= self.is_finished
