@@ -12,14 +12,14 @@ from torch.optim import AdamW
 MOMENTUM = 0.95
 
 # A step is as long as one of AdamW mostly is, times the root of a matrix's longer side (Liu et al. 2025, equation 4).
-LENGTH = 0.2
+STEP_LENGTH = 0.2
 
 # Of the polynomial a x + b x³ + c x⁵, which moves singular values from (0, 1] to about 1 in five rounds (Jordan 2024).
-COEFFICIENTS, ROUNDS = (3.4445, -4.7750, 2.0315), 5
+COEFFICIENTS, NEWTON_ROUNDS = (3.4445, -4.7750, 2.0315), 5
 
 # Rows of a matrix that are made orthogonal together. With 64 a step takes 5 to 10 % longer than one of AdamW. With all
 # rows it takes half as long again in wide layers, and a network learns no better.
-BLOCK = 64
+ROWS_AT_ONCE = 64
 
 
 class Muon(AdamW):
@@ -73,7 +73,7 @@ class Muon(AdamW):
             state["step"] = torch.zeros(())  # AdamW looks for it when it takes in a stored state
         momentum = state["momentum"].mul_(MOMENTUM).add_(gradient)
         ahead = gradient.add(momentum, alpha=MOMENTUM).flatten(1)
-        length = LENGTH * max(ahead.shape) ** 0.5
+        length = STEP_LENGTH * max(ahead.shape) ** 0.5
         weight.mul_(1 - lr * weight_decay)
         weight.add_(orthogonalised(ahead).view_as(weight), alpha=-lr * length)
 
@@ -86,14 +86,14 @@ def matrices_of(network: nn.Module) -> list[nn.Parameter]:
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """A matrix, shape ``(n, m)``, in blocks of ``BLOCK`` along its shorter side, each with singular values near 1.
+    """A matrix, shape ``(n, m)``, in blocks of ``ROWS_AT_ONCE`` along its shorter side, each with singular values near 1.
 
     A block keeps its singular vectors. Singular values become 0.7 to 1.2, but those a thousand times as small as the
     largest one, which stay small.
     """
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonalised(matrix.T).T
-    return torch.cat([_orthogonal_block(block) for block in matrix.split(BLOCK)])
+    return torch.cat([_orthogonal_block(block) for block in matrix.split(ROWS_AT_ONCE)])
 
 
 def _orthogonal_block(block: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def _orthogonal_block(block: Tensor) -> Tensor:
     # Each round multiplies the block X by a I + b G + c G² with G = X Xᵀ. All these factors are polynomials of the
     # first G, and commute: so X, which may be ten times as large as G, is multiplied once, at the end.
     gram, factors = block @ block.T, torch.eye(len(block), dtype=block.dtype, device=block.device)
-    for _ in range(ROUNDS):
+    for _ in range(NEWTON_ROUNDS):
         factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal().add_(a)
         factors = factor @ factors

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lit_metanas.training.muon import BLOCK, Muon, matrices_of, orthogonalised
+from lit_metanas.training.muon import ROWS_AT_ONCE, Muon, matrices_of, orthogonalised
 
 ROUNDS = 5
 
@@ -25,7 +25,7 @@ def plainly_orthogonalised(matrix):
     return one
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (3, 40), (40, 3), (BLOCK, 2 * BLOCK), (1, 7)])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 40), (40, 3), (ROWS_AT_ONCE, 2 * ROWS_AT_ONCE), (1, 7)])
 def test_a_matrix_is_made_orthogonal_as_by_a_plain_loop(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     found = orthogonalised(matrix)
@@ -43,8 +43,11 @@ def test_singular_values_are_near_one_and_the_vectors_stay():
 
 
 def test_a_large_matrix_is_made_orthogonal_in_blocks_of_its_shorter_side():
-    matrix = torch.randn(2 * BLOCK + 3, 3 * BLOCK, generator=torch.Generator().manual_seed(2))
-    blocks = [orthogonalised(block) for block in (matrix[:BLOCK], matrix[BLOCK : 2 * BLOCK], matrix[2 * BLOCK :])]
+    matrix = torch.randn(2 * ROWS_AT_ONCE + 3, 3 * ROWS_AT_ONCE, generator=torch.Generator().manual_seed(2))
+    blocks = [
+        orthogonalised(block)
+        for block in (matrix[:ROWS_AT_ONCE], matrix[ROWS_AT_ONCE : 2 * ROWS_AT_ONCE], matrix[2 * ROWS_AT_ONCE :])
+    ]
     assert torch.equal(orthogonalised(matrix), torch.cat(blocks))
     assert torch.equal(orthogonalised(matrix.T), torch.cat(blocks).T)
 
