@@ -21,8 +21,10 @@ from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Portion, Split, Task
+from lit_metanas.training.muon import Muon
 from lit_metanas.training.precision import FLOAT32, autocast, by_flags
 from lit_metanas.training.recipes import (
+    MUON,
     Recipe,
     WeightAverage,
     batches,
@@ -110,8 +112,8 @@ def training_loss(
 class Child(nn.Module):
     """The network of one architecture for one task, with its recipe, its objective and, if it has any, its average.
 
-    A search trains it by the objective's loss, AdamW and a learning rate that falls as a half cosine. Any other loop
-    can take ``step_loss`` and ``optimizer_for``.
+    A search trains it by the objective's loss, the recipe's optimizer and a learning rate that falls as a half cosine.
+    Any other loop can take ``step_loss`` and ``optimizer_for``.
 
     Args:
         space: the search space that the architecture belongs to.
@@ -201,12 +203,15 @@ class Child(nn.Module):
         )
 
     def optimizer_for(self, steps: int) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
-        """AdamW and its learning rates for a training of so many steps."""
+        """The recipe's optimizer and its learning rates for a training of so many steps."""
         recipe = self.recipe
-        # Fused, a step takes a sixth of the time for vectors of 70,000 tokens on a CPU.
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
+        rates = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        optimizer: torch.optim.AdamW
+        if recipe.optimizer == MUON:
+            optimizer = Muon(self.network, **rates)
+        else:
+            # Fused, a step takes a sixth of the time for vectors of 70,000 tokens on a CPU.
+            optimizer = torch.optim.AdamW(self.network.parameters(), **rates, fused=True)
         if self.average is not None:
             self.average.window = recipe.average * steps
         return optimizer, learning_rates(optimizer, recipe, steps)

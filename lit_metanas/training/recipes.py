@@ -23,6 +23,8 @@ from lit_metanas.tasks.task import Split
 SMALLEST_BATCH = 2
 """Examples of a batch, of which batch-norm needs two."""
 
+ADAMW, MUON = OPTIMIZERS = ("adamw", "muon")
+
 _LEAST = {"int": 1, "float": 0}
 """The smallest values of fields, by their types."""
 
@@ -34,8 +36,8 @@ class Recipe:
     Attributes:
         epochs: passes over the train part.
         batch_size: examples a step; a smaller train part is one batch.
-        learning_rate: of AdamW at its highest; it falls to zero as a half cosine.
-        weight_decay: of AdamW.
+        learning_rate: at its highest; it falls to zero as a half cosine.
+        weight_decay: of AdamW, in which it is no part of the gradient.
         label_smoothing: of the cross-entropy.
         inherit: start from the weights of the search, if it has any.
         augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
@@ -52,9 +54,10 @@ class Recipe:
             rate is that of the one-cycle policy (Smith and Topin 2018).
         average: the network that is scored and kept has averaged weights, exponentially and over about this share of
             the steps (Polyak and Juditsky 1992); 0 keeps the last ones. The statistics of batch norm are averaged, too.
+        optimizer: ``adamw``, or ``muon`` for orthogonal steps of hidden layers; see ``Muon``.
 
     Raises:
-        ValueError: a number is out of its range, or the augmentation is unknown.
+        ValueError: a number is out of its range, or the augmentation or the optimizer is unknown.
 
     Example:
         >>> recipe = lm.Recipe(epochs=100, label_smoothing=0.1)
@@ -73,6 +76,7 @@ class Recipe:
     mixup: float = 0.0
     warmup: float = 0.0
     average: float = 0.0
+    optimizer: str = ADAMW
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -82,8 +86,9 @@ class Recipe:
         for name in ("label_smoothing", "warmup", "average"):
             if (value := getattr(self, name)) > 1:
                 raise ValueError(f"Recipe: {name} is {value}; it must be at most 1.")
-        if self.augmentation not in AUGMENTATIONS:
-            raise ValueError(f"Recipe: augmentation is '{self.augmentation}'; use {', '.join(AUGMENTATIONS)}.")
+        for name, known in (("augmentation", AUGMENTATIONS), ("optimizer", OPTIMIZERS)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"Recipe: {name} is '{value}'; use {', '.join(known)}.")
 
     @property
     def changes_examples(self) -> bool:

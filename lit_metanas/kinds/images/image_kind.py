@@ -91,11 +91,12 @@ class ImageKind(Kind):
     read_files = SUFFIXES
     first: ClassVar = IMAGE_NETWORKS
     recipe: ClassVar = {
-        "learning_rate": 3e-3,
+        "learning_rate": 1e-2,
         "weight_decay": 0.05,
         "label_smoothing": 0.1,
         "warmup": 0.1,
         "augmentation": "light",
+        "optimizer": "muon",
     }
     linear_space = PatchSpace
     features: ClassVar = dict.fromkeys(map(str, DRAWN_PATCHES), "likeness to patches")
@@ -147,10 +148,9 @@ class ImageKind(Kind):
         return {**super().usual_recipe(task), "batch_size": size}
 
     def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
-        """Learning rates and weight decays around those of the usual recipe."""
+        """Weight decays around that of the usual recipe."""
         return {
             **super().searched_fields(objective),
-            "learning_rate": [3e-3, 1e-3, 1e-2],
             "weight_decay": [0.05, 0.01, 0.2],
         }
 

@@ -83,5 +83,5 @@ def named_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def size_of(state: Mapping[str, Tensor]) -> float:
-    """The sum of all absolute values: one number that all weights go into."""
-    return sum(float(tensor.detach().double().abs().sum()) for tensor in state.values())
+    """The sum of all absolute values, in the order of their places: one number that all weights go into."""
+    return sum(float(tensor.detach().double().abs().contiguous().sum()) for tensor in state.values())
