@@ -17,8 +17,8 @@ STEP_LENGTH = 0.2
 # Of the polynomial a x + b x³ + c x⁵, which moves singular values from (0, 1] to about 1 in five rounds (Jordan 2024).
 COEFFICIENTS, NEWTON_ROUNDS = (3.4445, -4.7750, 2.0315), 5
 
-# Rows of a matrix, or columns if these are fewer, that are made orthogonal together. With 64 a step takes 5 to 10 % longer than one of AdamW. With all
-# rows it takes half as long again in wide layers, and a network learns no better.
+# Rows of a matrix, or columns if these are fewer, that are made orthogonal together. With 64 a step takes 5 to 10 %
+# longer than one of AdamW. With all rows it takes half as long again in wide layers, and a network learns no better.
 ROWS_AT_ONCE = 64
 
 
