@@ -160,7 +160,7 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
     reasons = " ".join(
         f"new/bad{number}.png is not a readable image of 8 or 16 bits: replace or remove it." for number in range(5)
     )
-    sentence = f"7 of 9 images cannot be read, and have no prediction. {reasons} And 2 more."
+    sentence = f"7 of 9 images cannot be read, and are left out. {reasons} And 2 more."
     with warnings.catch_warnings(record=True) as told:  # others are not raised again, as by pytest.warns
         warnings.simplefilter("always")
         assert main(["predict", str(folder), "new"]) == 1
