@@ -162,7 +162,7 @@ class TrialFacts:
             facts = from_plain(TrialFacts, own, "its note")
             costs, one = asdict(facts.cost or Cost()).values(), facts.reserved
             if min(costs) < 0 or (one is not None and min(one.turn, one.queries, one.flops) < 0):
-                raise ValueError("its cost or reservation is negative")
+                raise ValueError("its cost is negative, or that of its reservation")
             lacks_score = trial.state == TrialState.COMPLETE and not trial.values
             if lacks_score or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is not a number")
