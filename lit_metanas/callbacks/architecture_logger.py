@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import special
 
 from lit_metanas.callbacks.probability_history import Moment, ProbabilityHistory
@@ -115,6 +116,8 @@ class ArchitectureLogger(Callback):
 class ArchitectureFile(Callback):
     """Writes ``architectures.json`` at each improvement of a validation metric; a killed run leaves a whole file.
 
+    At the end of training a Weights & Biases logger keeps the file as an artifact of its run.
+
     Args:
         path: the file; ``architectures.json`` in the trainer's root folder if not given.
         monitor: the metric.
@@ -171,7 +174,12 @@ class ArchitectureFile(Callback):
                 shape=module.shape,
                 cost=module.cost(),
             )
-            write_architectures(self.path or Path(trainer.default_root_dir) / "architectures.json", [row])
+            write_architectures(self._file(trainer), [row])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the file to W&B as an artifact."""
+        if trainer.is_global_zero and self.best is not None:
+            keep_architectures(trainer.loggers, self._file(trainer))
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, so that a resumed training does not replace a better architecture."""
@@ -180,3 +188,21 @@ class ArchitectureFile(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the checkpoint's best value."""
         self.best = state_dict["best"]
+
+    def _file(self, trainer: Trainer) -> Path:
+        return Path(self.path or Path(trainer.default_root_dir) / "architectures.json")
+
+
+def keep_architectures(loggers: Iterable[Logger], path: Path) -> None:
+    """Add an ``architectures.json``, if there is one, to the runs of those loggers that are W&B's."""
+    # An offline run keeps its artifact in its own folder until `wandb sync` uploads both.
+    takers = [logger for logger in loggers if isinstance(logger, WandbLogger)]
+    if not takers or not path.is_file():
+        return
+    import wandb
+
+    for logger in takers:
+        run = logger.experiment
+        artifact = wandb.Artifact(f"architectures-{run.id}", type="architecture")
+        artifact.add_file(str(path), name="architectures.json")
+        run.log_artifact(artifact)

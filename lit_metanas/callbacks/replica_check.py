@@ -116,13 +116,21 @@ class ReplicaCheck(Callback):
 
 def difference(gathered: Sequence[dict[str, int]]) -> str:
     """The sentence that names the process with a different tensor, by the checksums of each process."""
-    names = dict.fromkeys(name for row in gathered for name in row)
-    name = next(name for name in names if len({row.get(name) for row in gathered}) > 1)
-    values = [row.get(name) for row in gathered]
-    # If two processes differ, neither is known to be right: the first one's value counts.
-    usual = Counter(values).most_common(1)[0][0]
-    odd = [str(rank) for rank, value in enumerate(values) if value != usual]
+    odd: dict[str, list[int]] = {}
+    for name in dict.fromkeys(name for row in gathered for name in row):
+        values = [row.get(name) for row in gathered]
+        # If two processes differ, neither is known to be right: the first one's value counts.
+        usual = Counter(values).most_common(1)[0][0]
+        if ranks := [rank for rank, value in enumerate(values) if value != usual]:
+            odd[name] = ranks
+    name, ranks = next(iter(odd.items()))
+    who = f"process {ranks[0]} has"
+    if len(ranks) > 1:
+        who = f"processes {', '.join(map(str, ranks))} have"
+    others = "other" if len(gathered) == 2 else "others"
+    if len(odd) > 1:
+        others += f", and {number_of(len(odd) - 1, 'other difference')}"
     return (
-        f"process {', '.join(odd)} has a different '{name}' from the others: the training stops before this gets into "
-        "a checkpoint; resume from the last one."
+        f"{who} a different '{name}' from the {others}: the training stops before this gets into a checkpoint; resume "
+        "from the last one."
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
+from lit_metanas.callbacks.architecture_logger import keep_architectures
 from lit_metanas.callbacks.protocols import Searched, Tested, searches
 from lit_metanas.io.text import hardware
 from lit_metanas.records.record import Cost, SearchRecord, Trial
@@ -94,8 +95,8 @@ class ResultsTable(Callback):
     Scalars, one step for each target task: ``target/<method>/<metric>``, for classification ``accuracy``, and
     ``target/<method>/ci95``, the half width of its 95 % interval. Loggers that take tables (W&B) also get
     ``target/results``, a row for each task and method, and ``search/trials``, a row for each architecture that was
-    tried, with its score and the search's cost so far. W&B gets parallel coordinates of all trials if plotly is
-    installed (extra ``dashboard``).
+    tried, with its score and the search's cost so far. W&B keeps the architectures as an artifact, and gets parallel
+    coordinates of all trials if plotly is installed (extra ``dashboard``).
 
     Example:
         >>> callback = lm.callbacks.ResultsTable()
@@ -120,6 +121,7 @@ class ResultsTable(Callback):
             _log_table(logger, TRIAL_TABLE, TRIAL_COLUMNS, list(trial_cells(module.records)))
             if isinstance(logger, WandbLogger) and (chart := draw_coordinates(module.records)) is not None:
                 logger.experiment.log({COORDINATES: chart})
+        keep_architectures(trainer.loggers, module.directory / "architectures.json")
 
 
 def _require_searched(module: LightningModule) -> Searched:

@@ -171,7 +171,9 @@ def check_file(path: Path, whole: bool = False) -> Any:
         tree = read_yaml(path)
     except FileLimit as error:
         raise UsageError(f"'{path}' {error}: give a smaller configuration.") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except RecursionError:
+        raise UsageError(f"'{path}' is nested too deeply: check its brackets and indentation.") from None
+    except (ValueError, yaml.YAMLError) as error:
         reason = shorten(" ".join(str(error).split()), 300)
         raise UsageError(
             f"'{path}' is not valid YAML ({reason}): check its brackets, colons and indentation."

@@ -8,6 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,7 +104,9 @@ _VERSION = re.compile(r"\d{1,4}(\.\d{1,8}){1,3}(\.?(a|b|rc|post|dev)\d{0,8}){0,2
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of Lightning's Trainer; no code in it is executed."""
-    file = existing_file(path, "checkpoint", f"{FIX}, such as 'last.ckpt' in a folder of them")
+    if Path(path).is_dir():
+        raise ValueError(f"The checkpoint '{path}' is a folder: give the file in it, for instance 'last.ckpt'.")
+    file = existing_file(path, "checkpoint", FIX)
     try:
         content = load_plain(file)
     except pickle.UnpicklingError:

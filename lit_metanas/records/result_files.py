@@ -194,7 +194,9 @@ def write_row_file(path: str | os.PathLike[str], kind: type[Stored], rows: Itera
 def read_row_file(path: str | os.PathLike[str], kind: type[Stored]) -> list[Stored]:
     """Read a file of ``write_row_file``; errors are those of ``read_results``."""
     file, key = Path(path), _KEYS[kind]
-    existing_file(file, f"file of {key}", "run `lit-metanas auto` or `search` first, or give the right path")
+    if file.is_dir():
+        raise FileNotFoundError(f"'{file}' is a folder: give a file in it, such as '{file / key}.json'.")
+    existing_file(file, "file", "run `lit-metanas auto` or `search` first, or give the right path")
     fix = "give a file that `lit-metanas search` wrote, or write it again"
     document = read_json(file, fix)
     if not isinstance(document, dict) or type(document.get("schema")) is not int:

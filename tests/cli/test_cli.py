@@ -155,11 +155,7 @@ def test_a_training_without_end_gets_one_sentence(toy: Toy, refusal: Refusal) ->
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [
-        ("hyper-parameters", "hyper-parameters"),
-        ("folder", "There is no checkpoint"),
-        ("absent", "There is no checkpoint"),
-    ],
+    [("hyper-parameters", "hyper-parameters"), ("folder", "is a folder"), ("absent", "There is no checkpoint")],
 )
 def test_a_checkpoint_that_cannot_be_used_gets_one_sentence(
     content: str, words: str, toy_folder: Path, refusal: Refusal

@@ -111,5 +111,5 @@ def test_pictures_have_the_heat_where_the_network_looks(tmp_path, monkeypatch):
 
 
 def test_a_heat_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="rows of its picture and heat are not"):
+    with pytest.raises(ValueError, match="its heat is not of the size of its picture"):
         lm.records.ShownPrediction("a", "b", False, picture=("00ff",), heat=("00",))

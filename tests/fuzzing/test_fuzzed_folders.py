@@ -13,6 +13,7 @@ from fuzz_tools import CASES, Case, cases, edited, edited_bytes, emptied, ending
 from hypothesis import given
 from PIL import Image
 
+from lit_metanas.cli.run_output import read_saved
 from lit_metanas.io.yaml_files import read_yaml
 from lit_metanas.kinds import FolderTask
 from lit_metanas.kinds.images.image_files import read_image
@@ -49,9 +50,11 @@ def configuration(random: Case) -> bytes:
 
 @cases(60, 8000)
 @given(random=CASES)
-def test_a_configuration(random: Case, canary: Path) -> None:
+def test_a_saved_configuration(random: Case, canary: Path) -> None:
     path = canary / "work" / "config.fit.yaml"
     path.write_bytes(configuration(random))
+    how, _ = ending(lambda: sorted(map(str, read_saved(path))), canary)
+    assert how == "success", "a damaged one counts as another"
 
     def read() -> None:
         with contextlib.suppress(ValueError, RecursionError, yaml.YAMLError):  # each caller has words of its own

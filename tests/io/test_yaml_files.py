@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.run_output import read_saved
 from lit_metanas.io.files import FileLimit
 from lit_metanas.io.yaml_files import MOST_PARTS, parse_yaml, read_yaml
 
@@ -52,3 +53,8 @@ def test_a_bomb_is_refused_on_the_command_line(
     assert main([verb, "-c", "outer.yaml" if inner else "bomb.yaml"]) == 2
     said = capsys.readouterr().err
     assert said == f"lit-metanas: 'bomb.yaml' stands for more than {MOST_PARTS} values: give a smaller configuration.\n"
+
+
+def test_a_bomb_that_a_run_has_left_counts_as_damaged(tmp_path: Path) -> None:
+    (tmp_path / "config.fit.yaml").write_text(BOMB)
+    assert read_saved(tmp_path / "config.fit.yaml") == {}

@@ -1,5 +1,7 @@
 """A fit, a test and a search with all loggers on; what each of them gets."""
 
+import base64
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb_file import records
 
 from lit_metanas.callbacks import ArchitectureFile, ArchitectureLogger, ResultsTable
 from lit_metanas.comparisons import TargetSearch
@@ -166,6 +169,14 @@ def test_table_of_trials(run, history):
     (file,) = run.folder.rglob("trials*.table.json")
     assert json.loads(file.read_text())["columns"] == columns
     assert history[key]["nrows"] == len(rows)
+
+
+def test_architectures_are_artifacts_even_offline(run):
+    artifacts = [record for record in records(run.file, "artifact") if record.type == "architecture"]
+    digests = [[(entry.path, entry.digest) for entry in record.manifest.contents] for record in artifacts]
+    files = [run.folder / "architectures.json", run.folder / "search" / "architectures.json"]
+    md5 = [base64.b64encode(hashlib.md5(file.read_bytes()).digest()).decode() for file in files]
+    assert digests == [[("architectures.json", digest)] for digest in md5]
 
 
 def test_a_module_without_results_is_named(run):

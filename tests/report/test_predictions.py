@@ -36,9 +36,9 @@ def test_predictions_come_back_from_their_file(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"picture": ["00", "0000"]}, "digits of one length"),
-        ({"picture": ["00"], "coloured": True}, "digits of one length"),
-        ({"picture": ["zz"]}, "are not hexadecimal digits of one length"),
+        ({"picture": ["00", "0000"]}, "not of one length"),
+        ({"picture": ["00"], "coloured": True}, "not of one length"),
+        ({"picture": ["zz"]}, "not one of hexadecimal digits"),
         ({"picture": ["00" * 4999]}, "or 4096 levels in a row"),
         ({"right": "yes"}, "right"),
     ],

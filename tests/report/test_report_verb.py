@@ -61,7 +61,7 @@ def test_report_writes_and_tells_everything(files, capsys, monkeypatch):
 def test_missing_results_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         report([str(tmp_path / "none.json")], str(tmp_path / "out"))
-    with pytest.raises(FileNotFoundError, match=rf"There is no file of results '{tmp_path}'"):
+    with pytest.raises(FileNotFoundError, match=rf"is a folder: give a file in it, such as '{tmp_path}/results\.json'"):
         report([str(tmp_path)], str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

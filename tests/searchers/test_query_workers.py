@@ -130,7 +130,7 @@ def test_a_trial_that_others_gave_up_is_lost_here_and_the_search_goes_on(tmp_pat
 
 
 def test_workers_need_a_storage():
-    with pytest.raises(ValueError, match="Worker -1 is below 0 or has no study to share: give each worker a number"):
+    with pytest.raises(ValueError, match="Worker -1 is below 0: give each worker a number of its own, 0 or more"):
         QuerySearcher(worker=-1, storage="sqlite:///studies.db")
-    with pytest.raises(ValueError, match="Worker 0 is below 0 or has no study to share: give each"):
+    with pytest.raises(ValueError, match="Worker 0 has no study to share: give a storage"):
         QuerySearcher(worker=0)

@@ -91,11 +91,10 @@ class QuerySearcher(Searcher):
         if trials is not None:
             counts["trials"] = trials
         check_positive("QuerySearcher", counts)
-        if worker is not None and (worker < 0 or storage is None):
-            raise ValueError(
-                f"Worker {worker} is below 0 or has no study to share: give each worker a number of its own, 0 or "
-                "more, and all of them one storage, such as sqlite:///studies.db."
-            )
+        if worker is not None and worker < 0:
+            raise ValueError(f"Worker {worker} is below 0: give each worker a number of its own, 0 or more.")
+        if worker is not None and storage is None:
+            raise ValueError(f"Worker {worker} has no study to share: give a storage, such as sqlite:///studies.db.")
         if not 0 < fidelity <= 1:
             raise ValueError(f"The fidelity {fidelity} is not a share: give a number above 0 and at most 1.")
         self.sampler = sampler or RandomSampler()

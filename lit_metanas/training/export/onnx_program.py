@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from importlib.util import find_spec
-from traceback import format_exception
 
 import torch
 from torch import nn
@@ -50,8 +49,11 @@ def onnx_program(program: torch.export.ExportedProgram, network: nn.Module, shap
 
 def _untranslated(error: BaseException) -> str:
     """The operation that an error of torch's exporter, or what caused it, names; else the error's kind."""
-    if named := re.search(r"op='([\w.:]+)'", "".join(format_exception(error))):
-        return named[1]
+    cause: BaseException | None = error
+    while cause is not None:
+        if named := re.search(r"op='([\w.:]+)'", str(cause)):
+            return named[1]
+        cause = cause.__cause__
     return f"it ({type(error).__name__})"
 
 
