@@ -247,7 +247,7 @@ class Kind(ABC):
         By default they are the files themselves, where a class has a folder of files.
 
         Args:
-            paths: of files or folders, as a user gives them.
+            paths: of files; those of folders have been found.
 
         Raises:
             FileNotFoundError: there is no such path.
@@ -255,16 +255,11 @@ class Kind(ABC):
         """
         if not self.class_files:
             raise ValueError(f"The kind '{self.name}' reads no new examples: give them by a data module (--data).")
-        found = list[Path]()
-        for path in map(Path, paths):
-            if path.is_dir():  # with all sub-folders but hidden ones
-                found += files_in(path, self.class_files, deep=True)
-            elif path.exists():
-                found.append(path)
-            else:
-                raise FileNotFoundError(
-                    f"There is no file or folder '{writable(str(path))}': give {self.name}, or a folder with some."
-                )
+        found = [*map(Path, paths)]
+        if absent := [file for file in found if not file.exists()]:
+            raise FileNotFoundError(
+                f"There is no file or folder '{writable(str(absent[0]))}': give {self.name}, or a folder with some."
+            )
         return [(str(file), file) for file in found]
 
     def new_labels(self, file: Path, classes: Sequence[str], *, numbers: bool) -> list[str]:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from lit_metanas.io.class_folders import files_in
-from lit_metanas.io.text import MOST_NAMED, number_of, writable
+from lit_metanas.io.text import MOST_NAMED, writable
 from lit_metanas.kinds.kind import Kind, kind_named
 from lit_metanas.tasks.task import warn_of_data
 
@@ -55,14 +55,24 @@ def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack | None = 
                 continue
             found.examples.extend(examples)
             found.files.extend([file] * len(examples))
+    tell_unreadable(found.unreadable, len(files) - len(found.unreadable), "files")
     if not found.examples:
-        if found.unreadable:
-            raise ValueError(f"{found.unreadable[0]} Nor can {len(files) - 1} other files be read.")
         named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
         raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
-    if found.unreadable:
-        warn_of_data(f"{number_of(len(found.unreadable), 'file')} left out. {' '.join(found.unreadable[:MOST_NAMED])}")
     return found
+
+
+def tell_unreadable(reasons: Sequence[str], read: int, noun: str) -> None:
+    """Warn of what was left out, and why; ValueError if none of the others was read."""
+    number = len(reasons)
+    if not reasons:
+        return
+    if not read:
+        others = f" Nor can {number - 1} other {noun} be read." * (number > 1)
+        raise ValueError(f"{reasons[0]}{others}")
+    more = f" And {number - MOST_NAMED} more." * (number > MOST_NAMED)
+    named = " ".join(reasons[:MOST_NAMED])
+    warn_of_data(f"{number} of {read + number} {noun} cannot be read, and are left out. {named}{more}")
 
 
 def labels_of_new(read: ReadExamples, kind: str, classes: Sequence[str], *, numbers: bool = False) -> list[str]:

@@ -52,8 +52,8 @@ def test_rows_of_a_folder_but_those_that_cannot_be_read(capsys: pytest.CaptureFi
     with pytest.warns(UserWarning, match="left out|cannot be read") as warned:
         assert main(["predict", "out", "new"]) == 1
     first, second = (str(one.message) for one in warned)
-    assert first.startswith("1 file left out. 'new/c.csv' is not UTF-8 in line 2")
-    assert second.startswith("1 of 5 rows cannot be read, and have no prediction.")
+    assert first.startswith("1 of 3 files cannot be read, and are left out. 'new/c.csv' is not UTF-8 in line 2")
+    assert second.startswith("1 of 5 rows cannot be read, and are left out.")
     assert "3 kg" in second
     assert [row["row"] for row in written()] == [
         *(f"line {number} of 'new/a.csv'" for number in (2, 4, 5)), "line 2 of 'new/b.tsv'"
@@ -64,7 +64,7 @@ def test_rows_of_a_folder_but_those_that_cannot_be_read(capsys: pytest.CaptureFi
     assert f"On the 2 examples with a label: accuracy {50 * right}.0 " in said
     assert "The network does not know bird." in said
     Path("good.csv").write_text("height,colour\n3,red\n")
-    with pytest.warns(UserWarning, match="^1 file left out. There is no file 'absent.csv'"):
+    with pytest.warns(UserWarning, match="^1 of 2 files cannot be read, and are left out. There is no file"):
         assert main(["predict", "out", "good.csv", "absent.csv"]) == 1
     assert main(["predict", "out", "absent.csv", "absent.tsv"]) == 2
     assert "Nor can 1 other files be read." in capsys.readouterr().err
@@ -89,7 +89,7 @@ def test_standard_input_is_a_table_lines_or_names_of_files(
     Image.new("L", (9, 9)).save("one.png")
     Path("two.png").write_bytes(b"none")
     piped(monkeypatch, "one.png\ntwo.png\n")
-    with pytest.warns(UserWarning, match=r"1 of 2 images cannot be read, and have no prediction\. two\.png is not"):
+    with pytest.warns(UserWarning, match=r"1 of 2 images cannot be read, and are left out\. two\.png is not"):
         assert main(["predict", "out", "-"]) == 1
     assert written()[0]["file"] == "one.png"
 

@@ -92,7 +92,7 @@ def test_sounds_of_a_folder(here: Path) -> None:
     assert len(rows) == 24
     assert all(row["class"] in row["file"] for row in rows)
     Path("sounds/low/3.wav").write_bytes(b"no sound")
-    sentence = "^1 of 24 sounds cannot be read, and have no prediction. 'sounds/low/3.wav' is not a readable sound"
+    sentence = "^1 of 24 sounds cannot be read, and are left out. 'sounds/low/3.wav' is not a readable sound"
     with pytest.warns(UserWarning, match=sentence):
         assert main(["predict", "out", "sounds", "--output", "all.json"]) == 1
     assert json.loads(Path("all.json").read_text()) == [row for row in rows if row["file"] != "sounds/low/3.wav"]

@@ -174,7 +174,7 @@ def test_series_are_learned_and_predicted_from_the_shell_and_by_the_script(
 
 def test_new_series_are_named_by_where_they_stand(tmp_path: Path) -> None:
     kind = kind_named("series")
-    (first, _), *_ = kind.new_examples([str(as_folder(tmp_path / "folder") / "slow")])
+    (first, _), *_ = kind.new_examples([str(as_folder(tmp_path / "folder") / "slow" / "0.csv")])
     assert first.endswith("slow/0.csv")
     names = [name for name, _ in kind.new_examples([str(as_table(tmp_path / "table"))])]
     assert names[0].startswith("series 's0' of '")

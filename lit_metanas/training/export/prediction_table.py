@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.shapes import as_shape
 from lit_metanas.io.files import open_regular, own_path, write_whole
-from lit_metanas.io.text import MOST_NAMED, cell_text, printable, utf8_text, writable
+from lit_metanas.io.text import cell_text, printable, utf8_text, writable
 from lit_metanas.kinds import Columns, LogMel, TextRows
 from lit_metanas.kinds.questions.question_words import SEPARATOR_SHOWN
 from lit_metanas.kinds.sounds.sound_files import read_sound
@@ -116,18 +116,6 @@ class PredictionTable:
         if getattr(self.exported.goal, "shift", None):
             why = " A class that is rare is predicted even if another one is more probable."
         print(f"{which} {what} are in {writable(str(self.output))}.{why}")
-
-    def report_unreadable(self, reasons: Sequence[str], read: int) -> None:
-        """Name the files that were left out, and why; ValueError if none of the others was read."""
-        noun, number = self.exported.noun, len(reasons)
-        if not reasons:
-            return
-        if not read:
-            others = f" Nor can {number - 1} other {noun} be read." * (number > 1)
-            raise ValueError(f"{reasons[0]}{others}")
-        more = f" And {number - MOST_NAMED} more." * (number > MOST_NAMED)
-        named = " ".join(reasons[:MOST_NAMED])
-        warn_of_data(f"{number} of {read + number} {noun} cannot be read, and have no prediction. {named}{more}")
 
     def _tell_of_cut(self, examples: Sequence[Any]) -> None:
         """Say once that sounds are longer than what is read of them."""
