@@ -108,7 +108,7 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
         return teacher_and_student(options, began=began, from_shell=from_shell)
     with open_job(options, began) as job:
         finished = job.folder and job.folder.finished(job.variants)
-        result = _with_command(finished or _found(job), job.options, from_shell)
+        result = _with_command(finished or _searched(job), job.options, from_shell)
         if job.folder is not None:
             _write(job, job.folder, result, finished=finished is not None, from_shell=from_shell)
         if options.wandb is not None and finished is None and not result.stopped:
@@ -116,9 +116,9 @@ def run_auto(options: AutoOptions, *, began: float | None = None, from_shell: bo
     return result
 
 
-def _found(job: Job) -> SearchResult:
+def _searched(job: Job) -> SearchResult:
     """The result of a search, compared with the model that it began with, and with its teacher."""
-    result = _within_limits(job)
+    result = _searched_within_limits(job)
     warn_of_classes(result)
     if isinstance(job.start, ModelStart) and job.read is not None:
         result = replace(result, earlier=compare_with_start(result, job.start, job.task, job.read))
@@ -127,7 +127,7 @@ def _found(job: Job) -> SearchResult:
     return result
 
 
-def _within_limits(job: Job) -> SearchResult:
+def _searched_within_limits(job: Job) -> SearchResult:
     """The result of a search; of linear models alone if these alone are within the limits."""
     try:
         return run_stages(job)

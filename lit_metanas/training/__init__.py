@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MetaRecipe as MetaRecipe,
         MetaSearch as MetaSearch,
     )
+    from lit_metanas.training.muon import Muon as Muon
     from lit_metanas.training.preemption import Preemption as Preemption
     from lit_metanas.training.recipes import Recipe as Recipe
     from lit_metanas.training.task_reptile import TaskReptile as TaskReptile
@@ -37,6 +38,7 @@ _NAMES = {
     "encoders": "EncodedTask Encoder encode read_encoder",
     "export": "Exported export_child load",
     "meta_search": "AdaptedLogits ArchitectureSchedule MetaRecipe MetaSearch",
+    "muon": "Muon",
     "preemption": "Preemption",
     "recipes": "Recipe",
     "task_reptile": "TaskReptile",

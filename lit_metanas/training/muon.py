@@ -9,16 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from lit_metanas.inputs.batches import float32
+
 MOMENTUM = 0.95
 
-# A step is as long as one of AdamW mostly is, times the root of a matrix's longer side (Liu et al. 2025, equation 4).
+# An orthogonal matrix is multiplied by the root of its longer side, so that its entries are 0.2 on average, as in steps
+# of AdamW (Liu et al. 2025, equation 4).
 STEP_LENGTH = 0.2
 
 # Of the polynomial a x + b x³ + c x⁵, which moves singular values from (0, 1] to about 1 in five rounds (Jordan 2024).
 COEFFICIENTS, NEWTON_ROUNDS = (3.4445, -4.7750, 2.0315), 5
 
-# Rows of a matrix, or columns if these are fewer, that are made orthogonal together. With 64 a step takes 5 to 10 %
-# longer than one of AdamW. With all rows it takes half as long again in wide layers, and a network learns no better.
+# A layer of smaller gradients has smaller steps, and none at last: those of gradients of 1e-23 would not be numbers.
+SMALLEST_NORM = 1e-7
+
+# Rows of a matrix, or columns if these are fewer, that are made orthogonal together. With 64 a step on a CPU takes 5 to
+# 10 % longer than one of AdamW. With all it takes half as long again in wide layers, and a network learns no better.
 ROWS_AT_ONCE = 64
 
 
@@ -27,8 +33,8 @@ class Muon(AdamW):
 
     The gradient of a layer mostly has a few large singular values, in whose directions alone SGD and AdamW learn. Here
     the step of a matrix is its momentum with all singular values near 1 (Jordan et al. 2024, *Muon*). A convolution is
-    a matrix with a row for each channel that it writes. Embeddings, depthwise kernels, the last matrix, which gives the
-    scores, and all that has one dimension are left to AdamW.
+    a matrix with a row for each channel that it writes. Embeddings, kernels of one channel, the last matrix, which
+    gives the scores, and all that has one dimension are left to AdamW.
 
     In few epochs a convolutional network gains several points of accuracy by it. ``torch.optim.Muon`` takes no
     convolutions, and rounds to bf16, which is slow on most processors.
@@ -40,30 +46,39 @@ class Muon(AdamW):
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2))
-        >>> Muon(network, lr=1e-3, weight_decay=0.1).matrices == [network[0].weight]
+        >>> Muon(network, lr=1e-3, weight_decay=0.1).matrices[0] is network[0].weight
         True
     """
 
     def __init__(self, network: nn.Module, *, lr: float, weight_decay: float) -> None:
-        self.matrices = matrices_of(network)
-        orthogonal = {*self.matrices}
+        matrices = matrices_of(network)
+        orthogonal = {*matrices}
         others = [weight for weight in network.parameters() if weight not in orthogonal]
-        groups = [{"params": others}, {"params": self.matrices}]
-        super().__init__(groups, lr=lr, weight_decay=weight_decay, fused=True)
+        super().__init__([{"params": others}, {"params": matrices}], lr=lr, weight_decay=weight_decay, fused=True)
+        # Fused, AdamW takes scaled gradients; matrices do not, so that a GradScaler must undo its scale before.
+        self._step_supports_amp_scaling = False
+
+    @property
+    def matrices(self) -> list[Tensor]:
+        """The weights that take orthogonal steps."""
+        found: list[Tensor] = self.param_groups[1]["params"]
+        return found
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make a step; the gradients of matrices are gone after it."""
+        """Make a step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        *_, group = self.param_groups
-        for weight in self.matrices:
-            if weight.grad is not None:
-                self._step_matrix(weight, weight.grad, group["lr"], group["weight_decay"])
+        group, gradients = self.param_groups[1], [weight.grad for weight in self.matrices]
+        for weight, gradient in zip(self.matrices, gradients, strict=True):
+            if gradient is not None:
+                self._step_matrix(weight, gradient, group["lr"], group["weight_decay"])
                 weight.grad = None  # so that AdamW passes over it
         super().step()
+        for weight, gradient in zip(self.matrices, gradients, strict=True):
+            weight.grad = gradient
         return loss
 
     def _step_matrix(self, weight: Tensor, gradient: Tensor, lr: float, weight_decay: float) -> None:
@@ -75,11 +90,13 @@ class Muon(AdamW):
         ahead = gradient.add(momentum, alpha=MOMENTUM).flatten(1)
         length = STEP_LENGTH * max(ahead.shape) ** 0.5
         weight.mul_(1 - lr * weight_decay)
-        weight.add_(orthogonalised(ahead).view_as(weight), alpha=-lr * length)
+        with float32(weight.device):  # with the eight bits of bf16, the rounds diverge
+            step = orthogonalised(ahead)
+        weight.add_(step.view_as(weight), alpha=-lr * length)
 
 
 def matrices_of(network: nn.Module) -> list[nn.Parameter]:
-    """The weights of hidden layers: matrices and convolutions but embeddings, depthwise kernels and the last one."""
+    """The weights of hidden layers: matrices and convolutions but embeddings, kernels of one channel, and the last."""
     tables = {table.weight for table in network.modules() if isinstance(table, nn.Embedding)}
     trained = [weight for weight in network.parameters() if weight.requires_grad and weight.dim() > 1]
     return [weight for weight in trained[:-1] if weight not in tables and weight.shape[1] > 1]
@@ -93,11 +110,12 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     """
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonalised(matrix.T).T
-    return torch.cat([_orthogonal_block(block) for block in matrix.split(ROWS_AT_ONCE)])
+    exact = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
+    return torch.cat([_orthogonal_block(block) for block in exact.split(ROWS_AT_ONCE)]).to(matrix.dtype)
 
 
 def _orthogonal_block(block: Tensor) -> Tensor:
-    block = block / block.norm().clamp(min=torch.finfo(block.dtype).tiny)
+    block = block / block.norm().clamp(min=SMALLEST_NORM)
     a, b, c = COEFFICIENTS
     # Each round multiplies the block X by a I + b G + c G² with G = X Xᵀ. All these factors are polynomials of the
     # first G, and commute: so X, which may be ten times as large as G, is multiplied once, at the end.

@@ -37,7 +37,7 @@ class Recipe:
         epochs: passes over the train part.
         batch_size: examples a step; a smaller train part is one batch.
         learning_rate: at its highest; it falls to zero as a half cosine.
-        weight_decay: of AdamW, in which it is no part of the gradient.
+        weight_decay: of all weights in each step, and no part of the gradient.
         label_smoothing: of the cross-entropy.
         inherit: start from the weights of the search, if it has any.
         augmentation: how the examples of each step are changed at random: ``none``, ``light`` or ``strong``. Images are
@@ -54,7 +54,7 @@ class Recipe:
             rate is that of the one-cycle policy (Smith and Topin 2018).
         average: the network that is scored and kept has averaged weights, exponentially and over about this share of
             the steps (Polyak and Juditsky 1992); 0 keeps the last ones. The statistics of batch norm are averaged, too.
-        optimizer: ``adamw``, or ``muon`` for orthogonal steps of hidden layers; see ``Muon``.
+        optimizer: ``adamw``, or ``muon`` for orthogonal steps of hidden layers; see ``lm.training.Muon``.
 
     Raises:
         ValueError: a number is out of its range, or the augmentation or the optimizer is unknown.

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import lit_metanas as lm
 from lit_metanas.training.muon import ROWS_AT_ONCE, Muon, matrices_of, orthogonalised
 
 ROUNDS = 5
@@ -56,6 +57,33 @@ def test_a_matrix_of_zeros_stays_so():
     assert torch.equal(orthogonalised(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
+def test_tiny_gradients_are_numbers_and_make_small_steps():
+    matrix = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
+    for size in (1e-25, 1e-12):
+        assert 0 <= orthogonalised(size * matrix).abs().max() < 0.01
+
+
+def test_rows_of_eight_bits_are_computed_with_more():
+    matrix = torch.randn(64, 1, generator=torch.Generator().manual_seed(1)) @ torch.ones(1, 70)
+    found = orthogonalised(matrix.bfloat16())
+    assert found.dtype == torch.bfloat16
+    assert torch.linalg.matrix_norm(found.float(), 2) < 1.3
+
+
+def test_a_layer_that_gets_no_more_gradients_comes_to_rest():
+    one = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    optimizer = Muon(one, lr=0.01, weight_decay=0.0)
+    gradients(one, 0)
+    for _ in range(1500):
+        optimizer.step()
+        for weight in one.parameters():
+            weight.grad.zero_()
+    before = one[0].weight.detach().clone()
+    optimizer.step()
+    assert before.isfinite().all()
+    assert torch.equal(one[0].weight, before)
+
+
 def network() -> nn.Sequential:
     torch.manual_seed(3)
     return nn.Sequential(
@@ -74,6 +102,8 @@ def test_convolutions_and_hidden_matrices_are_orthogonal_and_nothing_else():
     texts = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 4), nn.Linear(4, 2))
     assert [*map(id, matrices_of(texts))] == [id(texts[1].weight)]
     assert matrices_of(nn.Sequential(nn.Linear(4, 2))) == []
+    frozen = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(2, 2).requires_grad_(requires_grad=False))
+    assert [*map(id, matrices_of(frozen))] == [id(frozen[0].weight)]
 
 
 def gradients(one: nn.Module, seed: int) -> None:
@@ -151,6 +181,33 @@ def test_a_schedule_reaches_all_weights_and_a_state_goes_on():
     later.step()
     for own, copied in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(own, copied)
+
+
+def test_steps_are_as_long_as_the_rate_of_their_group():
+    moved = []
+    for rate in (0.01, 0.005):
+        one = network()
+        optimizer = copy.deepcopy(Muon(one, lr=0.01, weight_decay=0.0))
+        optimizer.param_groups[1]["lr"] = rate
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight.grad = torch.ones_like(weight)
+        before = optimizer.matrices[1].detach().clone()
+        optimizer.step()
+        moved.append(optimizer.matrices[1].detach() - before)
+    torch.testing.assert_close(moved[0], 2 * moved[1])
+    assert moved[0].abs().max() > 0
+
+
+def test_a_child_has_the_optimizer_of_its_recipe():
+    space = lm.LayeredSpace()
+    architecture = space.sample(torch.Generator().manual_seed(0))
+    for name, found in (("muon", Muon), ("adamw", torch.optim.AdamW)):
+        recipe = lm.Recipe(optimizer=name)
+        child = lm.Child(space=space, architecture=architecture, shape=(1, 8, 8), way=2, recipe=recipe)
+        assert type(child.optimizer_for(10)[0]) is found
+    with pytest.raises(ValueError, match="optimizer is 'sgd'; use adamw, muon"):
+        lm.Recipe(optimizer="sgd")
 
 
 def test_a_closure_is_called_with_gradients():

@@ -63,12 +63,11 @@ class SoundKind(Kind):
     read_files = frozenset({*SOUND_SUFFIXES, *SOUND_TABLES})
     first: ClassVar = SOUND_NETWORKS
     recipe: ClassVar = {
-        "learning_rate": 1e-2,
+        "learning_rate": 3e-3,
         "weight_decay": 0.1,
         "label_smoothing": 0.1,
         "warmup": 0.1,
         "augmentation": "light",
-        "optimizer": "muon",
         "batch_size": 32,
     }
     linear_space = RocketSpace
