@@ -6,7 +6,7 @@ from math import ceil
 from time import perf_counter
 
 from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rungs_of
-from lit_metanas.automl.candidates import Known
+from lit_metanas.automl.known import Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.input_variants import InputVariant
@@ -78,8 +78,8 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
             f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
             f"{ceil(needed_seconds / 6) / 10:.1f} minutes or more."
         )
-    in_folds = setup.in_folds(search_flops(setup, pace, part / pace.flops, workers))
-    search = max(search_flops(in_folds, pace, part / pace.flops, workers), float(first))
+    folded = setup.in_folds(search_flops(setup, pace, part / pace.flops, workers))
+    search = max(search_flops(folded, pace, part / pace.flops, workers), float(first))
     job.options.say(
         f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
         f"networks, about {training:.2g} to train the best of them."
@@ -92,7 +92,7 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
         expected=training,
         shares=shares,
         precision=precision,
-        folds=setup.in_folds(search).folds,  # as these FLOPs alone decide, which repeat the result
+        folds=setup.in_folds(search).folds,  # chosen again by these FLOPs, as a call with `flops` does
     )
 
 

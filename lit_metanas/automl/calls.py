@@ -59,12 +59,12 @@ def auto(*args: Any, **given: Any) -> SearchResult:  # noqa: D417 (`signed` adds
     SQuAD's format. A part of them is learned from, one chooses, and one tests.
 
     The search begins with networks of different structure and a recipe for the kind of data, and with what did well on
-    recorded tasks. At least 30 % of the budget goes to the search of architecture, recipe and preprocessing, unless
-    only one network can be paid for. Linear models of plain features are candidates, too. The best candidate by
-    validation, alone or as an ensemble, is trained on all but the test part, and tested once.
+    recorded tasks. Of the budget 30 % or more go to the search of architecture, recipe and preprocessing, unless only
+    one network can be paid for, or all stand behind encoders. Linear models of plain features are candidates, too. The
+    best candidate by validation, alone or as an ensemble, is trained on all but the test part, and tested once.
 
-    The FLOPs in the result's ``budget`` repeat a run, with its ``precision``. After Ctrl-C, SIGTERM or a failed last
-    training, the best so far is tested and returned; with an ``output`` the same call goes on.
+    The FLOPs in the result's ``budget`` repeat a run, with its ``precision``. After Ctrl-C, in the shell also SIGTERM,
+    or a failed last training, the best so far is tested and returned; with an ``output`` the same call goes on.
 
     Args:
         {options}

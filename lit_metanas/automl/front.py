@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from lit_metanas.automl.budget_plan import most_that_fits
-from lit_metanas.automl.candidates import Known
+from lit_metanas.automl.known import Known
 from lit_metanas.automl.last_training import LastTrainingError, train_fully, train_linear_fully
 from lit_metanas.automl.linear_models import describe_both
 from lit_metanas.estimators.candidate import Candidate

@@ -12,8 +12,8 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from lit_metanas.automl.candidates import Known, Trained
 from lit_metanas.automl.job import Job
+from lit_metanas.automl.known import Known, Trained
 from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.estimator import FAILURES, reason_of
 from lit_metanas.estimators.folds import validation_part

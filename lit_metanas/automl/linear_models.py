@@ -9,8 +9,8 @@ from time import perf_counter
 from torch import nn
 
 from lit_metanas.automl.budget_division import flops_after_search, limited_flops
-from lit_metanas.automl.candidates import Known, best_of
 from lit_metanas.automl.job import Job
+from lit_metanas.automl.known import Known, best_of
 from lit_metanas.automl.last_training import scored_network
 from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.candidate import Candidate, LinearTrainings
@@ -21,7 +21,7 @@ from lit_metanas.io.allocator import torch_threads
 from lit_metanas.records.statistics import forecast
 
 
-def train_linear(known: Known) -> None:
+def train_linear_and_settle(known: Known) -> None:
     """Train linear models, as many as can be paid for, and settle what everything after the search may spend.
 
     They leave enough for an epoch of the network, and for the last training of the best linear model. The FLOPs are

@@ -33,7 +33,7 @@ STUDENT_SIZE = "500kB"  # the size of a network with a teacher, if no limit is g
 TEACHER = "teacher"  # the folder of a teacher that is trained first, in the output of its student
 STUDENT_FOLDER = "student"  # where the verb ``distil`` writes by default: the teacher mostly is where ``auto`` does
 
-# The options that ``distil`` has not.
+# The options that ``distil`` lacks.
 NOT_OF_STUDENTS = ("start", "teacher", "student", "pareto", "encoders", "download")
 
 MEASURES = ("parameters", "flops", "latency")  # what accuracy can be traded against
@@ -60,6 +60,8 @@ def option(text: str, default: Any = None, *, shell: Any = None) -> Any:
     return field(default=default, metadata={"help": text, "shell": shell})
 
 
+# A new option may also belong to `READ_AS`, `_NOT_REPEATED` or `NOT_OF_STUDENTS`; one that changes results belongs to
+# the settings in `job`, by which a search that goes on is known again.
 @dataclass
 class AutoOptions:
     """All options of one call of ``auto``.
@@ -244,7 +246,9 @@ class AutoOptions:
             given["precision"] = _word_of("precision", precision, from_shell)
         for one in fields(self)[1:]:
             value = getattr(self, one.name)
-            usual = value is one.default or (one.default is not None and value == one.default)  # groups are no truth
+            usual = value is one.default or (
+                one.default is not None and value == one.default
+            )  # arrays have no truth value
             if not usual and one.name not in (*given, *_NOT_REPEATED):
                 given[one.name] = _word_of(one.name, value, from_shell)
         verb, model = "auto", list[str]()

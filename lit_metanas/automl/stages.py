@@ -10,9 +10,9 @@ from math import nan
 from time import perf_counter
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
-from lit_metanas.automl.candidates import Known, Trained, best_of, network_of
 from lit_metanas.automl.front import train_front
 from lit_metanas.automl.job import Job
+from lit_metanas.automl.known import Known, Trained, best_of, network_of
 from lit_metanas.automl.last_training import (
     LastTrainingError,
     as_scored,
@@ -21,7 +21,7 @@ from lit_metanas.automl.last_training import (
     train_linear_fully,
     with_linear,
 )
-from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear
+from lit_metanas.automl.linear_models import compare, describe_both, mean_of, train_linear_and_settle
 from lit_metanas.automl.output import METHOD
 from lit_metanas.automl.search_setup import SearchSetup, set_up_search
 from lit_metanas.comparisons.search_progress import SEARCHING, TESTING, ReportedBudget, show_progress
@@ -48,7 +48,7 @@ def run_stages(job: Job) -> SearchResult:
             run_search(known, searcher)
             score_trees(known)
             known.plan = replace(known.plan, threads=threads_after_search(known))
-            train_linear(known)
+            train_linear_and_settle(known)
             if job.options.pareto is None:
                 train_one(known)
             else:

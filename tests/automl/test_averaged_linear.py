@@ -14,7 +14,7 @@ from exported_script import answers
 
 import lit_metanas as lm
 from lit_metanas.automl import last_training, linear_models
-from lit_metanas.automl.candidates import best_of
+from lit_metanas.automl.known import best_of
 from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.folds import validation_part
 from lit_metanas.kinds.texts.text_kind import NGRAMS, TextKind

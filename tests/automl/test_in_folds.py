@@ -12,7 +12,7 @@ from auto_toys import interrupt, same_weights
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_plan, linear_models
-from lit_metanas.automl.candidates import best_of
+from lit_metanas.automl.known import best_of
 from lit_metanas.estimators import training_estimator
 from lit_metanas.estimators.candidate import Candidate
 from lit_metanas.estimators.folds import folds_of

@@ -14,8 +14,8 @@ from plain_pixels import PlainPixelSpace
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
 from lit_metanas.automl.budget_plan import FRONT_POINTS, SHARES
-from lit_metanas.automl.candidates import best_of
 from lit_metanas.automl.job import Job
+from lit_metanas.automl.known import best_of
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.estimators.candidate import Candidate, LinearTrainings
 from lit_metanas.estimators.input_variants import InputVariants

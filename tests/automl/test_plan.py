@@ -18,9 +18,9 @@ import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
 from lit_metanas.automl.budget_division import divide, search_flops, search_part
 from lit_metanas.automl.budget_plan import SHARES, BudgetPlan, front_rungs, rungs_of
-from lit_metanas.automl.candidates import Known
 from lit_metanas.automl.front import shared_epochs
 from lit_metanas.automl.job import Job
+from lit_metanas.automl.known import Known
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.search_setup import SearchSetup
 from lit_metanas.estimators.input_variants import InputVariants
