@@ -17,7 +17,7 @@ from lit_metanas.kinds.file_reading import FileReading
 from lit_metanas.kinds.given_pairs import Given, is_pair, kind_of_examples
 from lit_metanas.kinds.kind import Kind, kind_named, known_kinds
 from lit_metanas.kinds.pairs.pair_kind import kind_of_table
-from lit_metanas.kinds.texts.table_files import read_rows, tables_in
+from lit_metanas.kinds.texts.table_files import FOREIGN_TABLES, read_rows, tables_in
 from lit_metanas.tasks.labels import Groups
 from lit_metanas.tasks.splits import FEWEST_OF_A_CLASS
 from lit_metanas.tasks.task import warn_of_data
@@ -25,6 +25,9 @@ from lit_metanas.tasks.task import warn_of_data
 _TO_LEARN_FROM = ("train", "training")
 # Names of folders and tables that hold a part of the examples each; the first one with labels is tested.
 _TO_TEST = ("test", "testing", "eval", "val", "valid", "validation", "dev")
+
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 class GivenParts(NamedTuple):
@@ -105,11 +108,14 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
         raise ValueError(f"{place} may hold {' and '.join(one.name for one in claims)}: say by 'kind' which are meant.")
     if reasons:
         raise reasons[0]
+    if path.suffix.lower() in FOREIGN_TABLES:
+        raise ValueError(f"{place} is a table of another program: save it as CSV, or in Python give a data frame.")
+    if path.suffix.lower() in _ARCHIVES:
+        raise ValueError(f"{place} is an archive: unpack it, and give the folder.")
     if not path.is_dir():
         raise ValueError(
             f"{place} is no table (.csv, .tsv, .jsonl, .json) and no file of questions (.json): give one, or a folder "
-            "with a sub-folder of images, sounds or text files for each class. Save tables of other programs as CSV, "
-            "and unpack archives."
+            "with a sub-folder of images, sounds or text files for each class."
         )
     known = ", ".join(f"{kind.name} ({' '.join(sorted(kind.class_files))})" for kind in kinds if kind.class_files)
     fix = "give a folder with one for each class"

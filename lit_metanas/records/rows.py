@@ -216,12 +216,14 @@ class ShownPrediction:
     def __post_init__(self) -> None:
         digits = 6 if self.coloured else 2
         widths = {len(row) for row in self.picture}
+        if len(widths) > 1 or any(width % digits or not width for width in widths):
+            raise ValueError("the rows of its picture are not of one length")
         if len(self.picture) > MOST_ROWS or any(width > 2 * LONGEST_ROW for width in widths):
             raise ValueError(f"its picture has more than {MOST_ROWS} rows, or {LONGEST_ROW} levels in a row")
-        uneven = len(widths) > 1 or any(width % digits or not width for width in widths)
-        other = self.heat and [len(row) for row in self.heat] != [2 * len(row) // digits for row in self.picture]
-        if uneven or other or not all(re.fullmatch("[0-9a-f]+", row) for row in (*self.picture, *self.heat)):
-            raise ValueError("the rows of its picture and heat are not hexadecimal digits of one length")
+        if self.heat and [len(row) for row in self.heat] != [2 * len(row) // digits for row in self.picture]:
+            raise ValueError("its heat is not of the size of its picture")
+        if not all(re.fullmatch("[0-9a-f]+", row) for row in (*self.picture, *self.heat)):
+            raise ValueError("its picture is not one of hexadecimal digits")
 
     def levels(self) -> list[list[int]] | list[list[list[int]]]:
         """The picture's levels by row and pixel, and by channel for a coloured picture."""

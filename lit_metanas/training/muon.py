@@ -45,8 +45,8 @@ class Muon(AdamW):
         weight_decay: as in AdamW.
 
     Example:
-        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 2))
-        >>> Muon(network, lr=1e-3, weight_decay=0.1).matrices[0] is network[0].weight
+        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Linear(8, 2))
+        >>> lm.training.Muon(network, lr=1e-3, weight_decay=0.1).matrices[0] is network[0].weight
         True
     """
 

@@ -62,7 +62,7 @@ def test_a_table_of_prices_becomes_a_network_that_predicts_prices(
     main(["predict", "model", "new.csv"])  # replaces its own table
 
     # The same call reads the finished search, with its intervals.
-    monkeypatch.setattr(calls, "_found", None)
+    monkeypatch.setattr(calls, "_searched", None)
     again = lm.auto("houses.csv", flops=(1e8, 6e7), label="price", output="model", workers=1, progress=False)
     assert again.objective == lm.Regression(
         again.objective.means, again.objective.deviations, lm.load("model").objective.reaches

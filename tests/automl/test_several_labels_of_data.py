@@ -79,7 +79,7 @@ def test_a_table_of_labels_becomes_a_network_that_predicts_sets(
     assert "On the 80 examples with a label: mAP 100" in capsys.readouterr().out
 
     # The same call reads the finished search.
-    monkeypatch.setattr(calls, "_found", None)
+    monkeypatch.setattr(calls, "_searched", None)
     again = lm.auto("toys.csv", flops=(3e7, 3e7), output="model", workers=1, onnx=True, progress=False)
     for found, row in zip(again.predict(toys(80, 1)[0]), rows, strict=True):
         assert "; ".join(name for name in NAMES if name in found) == row["labels"].replace("–", "")

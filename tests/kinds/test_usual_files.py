@@ -80,7 +80,8 @@ SPOILED[12:60] = b"\xff" * 48
         ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 999, mtime=0), "has more than 1000 bytes when unpacked"),
         ("t.json", b'[{"a": 1}', "is not valid JSON .*: give a list of objects, or one on each line"),
         ("t.json", b'[{"a": 1}, 2]', "Row 2 of .* is no object of names and values"),
-        ("t.xlsx", b"PK", r"is no table \(.csv, .*Save tables of other programs as CSV, and unpack archives"),
+        ("t.zip", b"PK", "is an archive: unpack it, and give the folder"),
+        ("t.xlsx", b"PK", "is a table of another program: save it as CSV, or in Python give a data frame"),
     ],
 )
 def test_files_that_cannot_be_read(

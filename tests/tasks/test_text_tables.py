@@ -99,7 +99,7 @@ def test_columns_are_named_where_they_cannot_be_found(write):
         (b"text,label\na,x\nb,\n", r"There is no label at line 3"),
         (b"text,text\na,x\n", r"has two columns 'text'"),
         (b"text,label\n" + b"a" * 1_000_001 + b",x\nb,y\n", "The text at line 2 of '.*' has 1000001 characters"),
-        (b",".join(b"%d" % i for i in range(1001)) + b"\n" + b"0," * 1000 + b"0", r"has more than 1000 columns"),
+        (b",".join(b"%d" % i for i in range(1001)) + b"\n", r"has 1001 columns, more than 1000"),
     ],
 )
 def test_malformed_tables_are_told(write, content, told):

@@ -6,7 +6,6 @@ import csv
 import gzip
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO, StringIO
@@ -25,6 +24,7 @@ LARGEST_TABLE, MOST_COLUMNS, MOST_TABLE_VALUES = 1 << 26, 1_000, 10_000_000  # b
 
 
 SUFFIXES_OF_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")  # also with `.gz` behind it
+FOREIGN_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".arrow")  # which other programs read
 # Spreadsheets separate columns by any of these. Of two that stand as often in the first line the first one is taken.
 COLUMN_SEPARATORS = ",;\t|"
 # A number as `-1.234,5`: programs that write a decimal comma separate columns by semicolons.
@@ -145,8 +145,7 @@ def read_whole_rows(path: Path, *, blank: bool = False) -> Iterator[TableRow]:
         names.update(row)
         if len(names) > MOST_COLUMNS:
             raise ValueError(
-                f"'{place}' has more than {MOST_COLUMNS} columns by {where}: leave some out, and give all its lines "
-                "the same names."
+                f"'{place}' has more than {MOST_COLUMNS} columns by {where}: give all its lines the same names."
             )
         # What a line of JSON leaves out counts, too: readers go through all columns of each row.
         if number > MOST_SENTENCES or number * len(names) > MOST_TABLE_VALUES:
@@ -243,7 +242,11 @@ def _has_commas(cells: Sequence[str]) -> bool:
 
 def _column_names(values: Sequence[str], place: str) -> list[str]:
     names = [value.strip() for value in values]
-    twice = next((name for name, number in Counter(names).items() if number > 1), None)
+    if len(names) > MOST_COLUMNS:
+        raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
+    if len(names) == 1 and ";" in names[0]:
+        raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by tabs.")
+    twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(
             f"'{place}' has two columns '{printable(twice, 80)}': let its first line give each a name of its own."
