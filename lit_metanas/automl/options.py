@@ -246,9 +246,8 @@ class AutoOptions:
             given["precision"] = _word_of("precision", precision, from_shell)
         for one in fields(self)[1:]:
             value = getattr(self, one.name)
-            usual = value is one.default or (
-                one.default is not None and value == one.default
-            )  # arrays have no truth value
+            # A user's array has no truth value; where one may be given, the default is None.
+            usual = value is one.default or (one.default is not None and value == one.default)
             if not usual and one.name not in (*given, *_NOT_REPEATED):
                 given[one.name] = _word_of(one.name, value, from_shell)
         verb, model = "auto", list[str]()

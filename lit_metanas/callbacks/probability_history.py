@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from typing import Any
 
 from lit_metanas.io.files import existing_file, write_whole
@@ -68,13 +67,13 @@ class ProbabilityHistory:
         """Refuse moments that do not fit the labels, or are not in order."""
         sizes, last = {name: len(labels) for name, labels in self.labels.items()}, 0
         for moment in self.moments:
-            own = moment.probabilities
-            if {name: len(values) for name, values in own.items()} != sizes:
-                raise ValueError("a moment has the probabilities of other choices")
-            numbers = (moment.progress, *chain.from_iterable(own.values()))
-            if moment.step < last or not all(0 <= value <= 1.001 for value in numbers):
-                raise ValueError("its moments are not in order, or a number is not between 0 and 1")
+            if moment.step < last or not 0 <= moment.progress <= 1:
+                raise ValueError("its moments are not in order")
             last = moment.step
+            if {name: len(values) for name, values in moment.probabilities.items()} != sizes:
+                raise ValueError("a moment has the probabilities of other choices")
+            if not all(0 <= value <= 1.001 for values in moment.probabilities.values() for value in values):
+                raise ValueError("a probability is not between 0 and 1")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the history as JSON, atomically."""

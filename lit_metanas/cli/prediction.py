@@ -9,7 +9,13 @@ from pathlib import Path
 import torch
 
 from lit_metanas.io.allocator import torch_threads
-from lit_metanas.kinds.read_examples import ReadExamples, in_batches, labels_of_new, read_new_examples, tell_unreadable
+from lit_metanas.kinds.read_examples import (
+    ReadExamples,
+    in_batches,
+    labels_of_new,
+    read_new_examples,
+    report_unreadable,
+)
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.training.export.exported_program import Exported
 from lit_metanas.training.export.network_description import exported_kind
@@ -38,7 +44,7 @@ def predict(model: str, examples: list[str], kind: str | None = None, output: st
         batches = [table.predict(batch) for batch in in_batches(read.examples)]
         rows = [row for batch in batches for row in batch.rows]
         unreadable = [reason for batch in batches for reason in batch.unreadable]
-        tell_unreadable(unreadable, len(rows), table.exported.noun)
+        report_unreadable(unreadable, len(rows), table.exported.noun)
         table.write(rows)
         if table.output is not None and (said := _score(table.exported, read, own, batches)):
             print(said)

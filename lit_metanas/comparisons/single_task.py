@@ -278,9 +278,13 @@ def _train(
     try:
         check_finite(child.network)
     except ArithmeticError as error:
+        rate, advice = f"the recipe's learning_rate {child.recipe.learning_rate:g}", "lower that"
+        if "learning_rate" in found.recipe:
+            rate = f"the learning_rate {child.recipe.learning_rate:g} that the method chose"
+            advice = "have it choose among lower ones"
         raise FailedWorkError(
-            f"On task '{task.id}' the chosen network's {error}; it is {found.architecture}, trained with learning_rate "
-            f"{child.recipe.learning_rate:g}: lower that of the recipe, or have the method choose among lower ones."
+            f"On task '{task.id}' the chosen network's {error}; it is {found.architecture}, trained with {rate}: "
+            f"{advice}."
         ) from None
     return child.to(part.inputs.device), replace(cost, seconds=perf_counter() - begin)
 

@@ -154,9 +154,12 @@ def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str | 
         for file in files:
             own = _group_of(file.relative_to(root / name), pattern)
             if not own:
+                fix = "rename it"
+                if group == FOLDER:
+                    fix = f"put it into a sub-folder of '{printable(name, 80)}'"
                 raise ValueError(
-                    f"'{writable(str(file))}' is of no group by group = '{printable(group, 80)}': move it into the "
-                    "folder of one, rename it, or leave it out."
+                    f"'{writable(str(file))}' is of no group by group = '{printable(group, 80)}': {fix}, or leave it "
+                    "out."
                 )
             found[file] = own
     return found

@@ -55,14 +55,14 @@ def read_new_examples(paths: Sequence[str], kind: str, held: ExitStack | None = 
                 continue
             found.examples.extend(examples)
             found.files.extend([file] * len(examples))
-    tell_unreadable(found.unreadable, len(files) - len(found.unreadable), "files")
+    report_unreadable(found.unreadable, len(files) - len(found.unreadable), "files")
     if not found.examples:
         named = " and ".join(f"'{writable(path)}'" for path in paths) or "an empty list"
         raise ValueError(f"There are no new examples in {named}: give files or folders that have some.")
     return found
 
 
-def tell_unreadable(reasons: Sequence[str], read: int, noun: str) -> None:
+def report_unreadable(reasons: Sequence[str], read: int, noun: str) -> None:
     """Warn of what was left out, and why; ValueError if none of the others was read."""
     number = len(reasons)
     if not reasons:

@@ -157,9 +157,7 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
     monkeypatch.chdir(photographs.parent)
     for number in range(7):
         (photographs / f"bad{number}.png").write_bytes(b"no image")
-    reasons = " ".join(
-        f"new/bad{number}.png is not a readable image of 8 or 16 bits: replace or remove it." for number in range(5)
-    )
+    reasons = " ".join(f"new/bad{number}.png is not a readable image: replace or remove it." for number in range(5))
     sentence = f"7 of 9 images cannot be read, and are left out. {reasons} And 2 more."
     with warnings.catch_warnings(record=True) as told:  # others are not raised again, as by pytest.warns
         warnings.simplefilter("always")
@@ -170,7 +168,7 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
     for file in ("colour.png", "more/grey.png"):
         (photographs / file).unlink()
     before = Path("predictions.csv").read_text()
-    reason = "new/bad0.png is not a readable image of 8 or 16 bits: replace or remove it."
+    reason = "new/bad0.png is not a readable image: replace or remove it."
     assert refusal("predict", str(folder), "new") == f"{reason} Nor can 6 other images be read."
     assert Path("predictions.csv").read_text() == before
 

@@ -31,6 +31,12 @@ def test_the_whole_help_names_every_verb(capsys):
     assert max(map(len, lines)) <= 120
 
 
+@pytest.mark.parametrize("verb", ["fit", "test"])
+def test_the_help_of_a_class_names_the_verb_that_it_belongs_to(verb, capsys):
+    assert main([verb, "--model.help", "MetaSearch"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: lit-metanas {verb} --model.space")
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_a_verb_fits_on_a_screen(verb, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(COLUMNS))

@@ -377,13 +377,17 @@ class Choosing(FixedArchitecture):
         return replace(found, record=record, recipe=self.recipe, ordinal=True)
 
 
-def test_a_training_that_diverges_names_the_network_and_the_learning_rate():
+def test_a_training_that_diverges_names_the_network_and_whose_learning_rate_it_was():
     architecture = re.escape(str(searched("fixed").architecture))
     with pytest.raises(
         FailedWorkError,
-        match=rf"chosen network's training diverged: .* not finite; it is {architecture}, trained with "
-        r"learning_rate 1e\+30: lower that of the recipe, or have the method choose among lower ones\.$",
+        match=rf"chosen network's training diverged: .* not finite; it is {architecture}, trained with the recipe's "
+        r"learning_rate 1e\+30: lower that\.$",
     ):
         searched("fixed", recipe=replace(RECIPE, learning_rate=1e30))
-    with pytest.raises(FailedWorkError, match=rf"it is {architecture}, trained with learning_rate 1e\+30: lower that"):
+    with pytest.raises(
+        FailedWorkError,
+        match=rf"it is {architecture}, trained with the learning_rate 1e\+30 that the method chose: have it choose "
+        r"among lower ones\.$",
+    ):
         searched(Choosing(learning_rate=1e30))

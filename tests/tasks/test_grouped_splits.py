@@ -167,8 +167,8 @@ def test_images_of_a_group_are_in_one_part(name: str, group: str, tmp_path: Path
     [
         ("speaker", "group = 'speaker' must be 'folder', or a regular expression with one bracket"),
         ("(p", "group = '\\(p' is no regular expression"),
-        ("folder", "0.png' is of no group by group = 'folder': move it into the folder of one"),
-        ("(q[0-9]+)", "is of no group by group = '\\(q\\[0-9\\]\\+\\)': move it into the folder of one, rename it, or"),
+        ("folder", "0.png' is of no group by group = 'folder': put it into a sub-folder of 'left'"),
+        ("(q[0-9]+)", "is of no group by group = '\\(q\\[0-9\\]\\+\\)': rename it, or leave it out"),
     ],
 )
 def test_files_without_a_group_are_told(group: str, sentence: str, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_an_absent_image_is_not_said_to_be_damaged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_image_gets_one_sentence(name: str, tmp_path: Path) -> None:
     HOSTILE[name](tmp_path / "x.png")
-    with pytest.raises(ValueError, match=r"x.png is not a readable image of 8 or 16 bits: replace or remove it\.$"):
+    with pytest.raises(ValueError, match=r"x.png is not a readable image: replace or remove it\.$"):
         read_image(tmp_path / "x.png", (1, 8, 8))
 
 

@@ -102,8 +102,10 @@ def plan(
     absent = {phase.name for phase in phases} - {phase.name for phase in wanted}
     phases = [one for phase in wanted for one in _expand(phase, protocols, methods)]
     _check_phases(phases)
-    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
-        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give one or more from 0 to {2**32 - 1}, and each once.")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"'seeds' is {seeds}: give at least one, and each once, since it has one folder.")
+    if not all(0 <= seed < 2**32 for seed in seeds):
+        raise UsageError(f"'seeds' is {shorten(str(seeds))}: give numbers from 0 to {2**32 - 1}.")
     words = {**inputs, "directory": str(directory), "first": f"{directory}/seed{seeds[0]}"}
     steps: list[Step] = []
     for per_seed, group in groupby(phases, key=lambda phase: phase.per_seed):
@@ -261,6 +263,7 @@ class Progress:
 
     steps: list[Step]
     jobs: int
+    skipped: int = 0
     _anew: set[int] = field(default_factory=set)
 
     def begin(self, number: int) -> list[str] | None:
@@ -268,6 +271,7 @@ class Progress:
         step = self.steps[number]
         found = state(step, self._anew)
         if found == "finished":
+            self.skipped += 1
             self.say(number, ": already finished, skipped")
             return None
         aside = None

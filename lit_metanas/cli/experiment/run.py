@@ -56,12 +56,17 @@ def run(
     with directory_lock(directory, "run", "directory"):
         for step in steps:
             check_files(own_folder(directory, *step.folder.relative_to(directory).parts), ("phase.json", "log.txt"))
-        print(f"{number_of(len(steps), 'step')} into {directory}, with {number_of(jobs, 'job')}.", flush=True)
+        extent = f"{number_of(len(steps), 'step')} into {directory}"
+        if jobs > 1:
+            extent += f", with {jobs} jobs"
+        print(f"{extent}.", flush=True)
         if jobs == 1:
             _in_order(progress, execute)
         else:
             ParallelRunner(progress).run()
     print(f"\nThe files are in {directory}.")
+    if progress.skipped == len(steps):
+        print(f"Everything in {directory} was already finished: nothing was done.")
 
 
 def _in_order(progress: Progress, execute: Execute) -> None:

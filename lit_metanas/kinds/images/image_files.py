@@ -42,6 +42,10 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
+class _WidePixels(Exception):  # noqa: N818 (the file is not damaged)
+    """An image has pixels of 32 bits."""
+
+
 def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
     """Read one image as uint8 of a shape: one channel gives grey, three colour; transparent pixels lie over white."""
     channels, height, width = shape
@@ -55,10 +59,12 @@ def read_image(file: Path, shape: tuple[int, int, int]) -> Tensor:
             if upright.size != (width, height):
                 upright = upright.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.array(upright, dtype=np.uint8)
+    except _WidePixels:
+        raise ValueError(f"{name} has pixels of 32 bits: save it with 8 or 16.") from None
     except FileNotFoundError:
         raise ValueError(f"There is no image {name}: correct its path.") from None
     except (*DAMAGED, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name} is not a readable image of 8 or 16 bits: replace or remove it.") from error
+        raise ValueError(f"{name} is not a readable image: replace or remove it.") from error
     return torch.from_numpy(pixels.reshape(height, width, channels)).permute(2, 0, 1).contiguous()
 
 
@@ -75,7 +81,7 @@ def _in_eight_bits(image: Image.Image) -> Image.Image:
     """Scale grey values of 16 bits, which Pillow would cut off at 255; other images stay as they are."""
     if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))):
         if image.mode in ("I", "F"):
-            raise ValueError("its pixels have 32 bits")  # nobody knows how large they can be
+            raise _WidePixels  # nobody knows how large they can be
         return image
     values = np.array(image, dtype=np.int32)
     values += 128

@@ -334,6 +334,7 @@ def quantiles_of(numbers: NDArray[np.float64], shares: NDArray[np.float64]) -> t
 
 def check_rising(owner: str, knots: Sequence[float], number: int | None = None) -> None:
     """Refuse knots that are not finite, or do not rise, or are not so many."""
-    rising = all(map(math.isfinite, knots)) and all(one <= other for one, other in pairwise(knots))
-    if not rising or len(knots) < 2 or (number is not None and len(knots) != number):
-        raise ValueError(f"{owner}: quantiles of a column are missing or not finite, or do not rise.")
+    if len(knots) < 2 or (number is not None and len(knots) != number):
+        raise ValueError(f"{owner}: a column has {len(knots)} quantiles, not {number or 'two or more'}.")
+    if not all(map(math.isfinite, knots)) or any(one > other for one, other in pairwise(knots)):
+        raise ValueError(f"{owner}: the quantiles of a column are not finite, or do not rise.")

@@ -146,13 +146,10 @@ class TextRows(Preprocessing):
             ValueError: something is missing, or out of its range.
         """
         names, places, columns = (plain.get(name) for name in ("names", "places", "columns"))
-        if (
-            not isinstance(names, list)
-            or not isinstance(columns, Mapping)
-            or not isinstance(places, list)
-            or not places
-        ):
-            raise ValueError("TextRows: the stored preprocessing lacks names, columns, or places of texts.")
+        if not isinstance(names, list) or not isinstance(places, list) or not isinstance(columns, Mapping):
+            raise ValueError("TextRows: the stored preprocessing has no names, places and columns.")
+        if not places:
+            raise ValueError("TextRows: the stored preprocessing has no column of texts.")
         return cls(tuple(names), Columns.from_plain(columns), tokens_from_plain(plain.get("tokens")), tuple(places))
 
     def _others(self, table: RawTable) -> RawTable:

@@ -85,7 +85,7 @@ class RecordingReader:
 
     features: LogMel
     cuts: bool = True
-    _read: list[tuple[Path, float]] = field(default_factory=list, init=False)  # with their seconds
+    _read: list[tuple[Path, float, int]] = field(default_factory=list, init=False)  # with their seconds and rates
     _warned: bool = field(default=False, init=False)
 
     def input(self, file: Path) -> Tensor:
@@ -103,18 +103,24 @@ class RecordingReader:
         if not cut and not bool(recording.samples.any()):  # what is cut may begin in silence
             raise ValueError(f"{shown} is silent: record it again or remove it.")
         # Several threads read, and would lose some by counting.
-        self._read.append((file, recording.seconds))
+        self._read.append((file, recording.seconds, recording.rate))
         return self.features.encode([recording[:2]])[0]
 
     def warn(self) -> None:
         """Warn, once, that not all of the sounds that were read is heard."""
-        cut = {file: seconds for file, seconds in self._read if self.features.cuts(seconds)}
-        if cut and not self._warned:
-            self._warned = True
+        lost = []
+        cut = {file: seconds for file, seconds, _ in self._read if self.features.cuts(seconds)}
+        if cut:
             longest = max(sorted(cut), key=cut.__getitem__)
+            most = f"{cut[longest]:.2f} s ('{writable(str(longest))}')"
+            lost.append(f"longer and cut: {len(cut)}, up to {most}")
+        if resampled := sum(rate != self.features.rate for *_, rate in self._read):
+            lost.append(f"of other rates and resampled: {resampled}")
+        if lost and not self._warned:
+            self._warned = True
             warn_of_data(
                 f"Heard of {number_of(len(self._read), 'sound')}, by the task's 'features': {self.features.heard}; "
-                f"longer and cut: {len(cut)}, up to {cut[longest]:.2f} s ('{writable(str(longest))}')."
+                f"{'; '.join(lost)}."
             )
 
 

@@ -82,11 +82,13 @@ class FrontHalving(Halving):
         first: Sequence[Query] = (),
     ) -> None:
         super().__init__(estimator, rungs, False, train, records, later)
-        if len(candidates) != len(rungs) or min(candidates) < 1 or points < 1 or allowance < 0:
+        if len(candidates) != len(rungs) or min(candidates) < 1 or points < 1:
             raise ValueError(
-                f"FrontHalving needs one number of candidates a rung, each and the points at least 1, and an allowance "
-                f"of 0 or more: got {list(candidates)} for the rungs {list(rungs)}, {points} points, and {allowance}."
+                f"FrontHalving needs one number of candidates a rung, each and the points at least 1: got "
+                f"{list(candidates)} for the rungs {list(rungs)}, and {points} points."
             )
+        if allowance < 0:
+            raise ValueError(f"FrontHalving: allowance is {allowance}; give 0 or more.")
         self.measure = measure
         self.candidates = tuple(candidates)
         self.points = points

@@ -160,9 +160,11 @@ class TrialFacts:
         own = {name: value for name, value in trial.user_attrs.items() if name in known}
         try:
             facts = from_plain(TrialFacts, own, "its note")
-            costs, one = asdict(facts.cost or Cost()).values(), facts.reserved
-            if min(costs) < 0 or (one is not None and min(one.turn, one.queries, one.flops) < 0):
-                raise ValueError("its cost is negative, or that of its reservation")
+            if facts.cost is not None and min(asdict(facts.cost).values()) < 0:
+                raise ValueError("its cost is negative")
+            one = facts.reserved
+            if one is not None and min(one.turn, one.queries, one.flops) < 0:
+                raise ValueError("its reservation is negative")
             lacks_score = trial.state == TrialState.COMPLETE and not trial.values
             if lacks_score or not all(isinstance(value, float | int) for value in trial.values or ()):
                 raise ValueError("its value is not a number")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, get_args
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import ImageShape, Shape, as_shape, plain_shape
 from lit_metanas.io.json_files import LONGEST_TEXT, read_json
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds import Columns, LogMel, ScaledSeries, TextRows
 from lit_metanas.kinds.stored_preprocessing import describe_objective, read_objective, read_preprocessing, stored_kind
 from lit_metanas.kinds.texts.text_tokens import BytePairs, JoinedTokens, Part, PretrainedTokens
@@ -129,9 +129,10 @@ class _Input:
             raise ValueError("the size of an image stands in 'shape', not in channels, height and width")
         if self.shape is not None and not 1 <= min(self.shape) <= max(self.shape) <= MOST_OF_A_SHAPE:
             raise ValueError(f"an input of {list(self.shape)} has numbers that are not from 1 to {MOST_OF_A_SHAPE}")
-        sides = 1 <= min(self.height, self.width) <= max(self.height, self.width) <= 4096
-        if self.shape is None and not (sides and 1 <= self.channels <= 64):
-            raise ValueError("an image has not 1 to 64 channels, or not 1 to 4096 rows and columns")
+        if self.shape is None:
+            for name, limit in (("channels", 64), ("height", 4096), ("width", 4096)):
+                if not 1 <= (found := getattr(self, name)) <= limit:
+                    raise ValueError(f"an image's {name} is {found}, not from 1 to {limit}")
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,10 @@ class _Description:
     program_sha256: str
 
     def __post_init__(self) -> None:
-        names = (*self.classes, *self.architecture, *self.architecture.values())
-        if len(self.classes) > MOST_OF_A_SHAPE or any(len(name) > LONGEST_TEXT for name in names):
-            raise ValueError(f"there are more than {MOST_OF_A_SHAPE} classes, or {LONGEST_TEXT} characters in a name")
+        if len(self.classes) > MOST_OF_A_SHAPE:
+            raise ValueError(f"there are {number_of(len(self.classes), 'class')}, more than {MOST_OF_A_SHAPE}")
+        if any(len(name) > LONGEST_TEXT for name in (*self.classes, *self.architecture, *self.architecture.values())):
+            raise ValueError(f"a name has more than {LONGEST_TEXT} characters")
         if (twice := find_repeated(self.classes)) is not None:
             raise ValueError(f"two classes are called '{twice[:60]}'")
 

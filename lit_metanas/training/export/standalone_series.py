@@ -32,8 +32,10 @@ def scaled_series(file: Path, made: dict[str, Any]) -> list[list[float]]:
         if wrong := [name for name in made["names"] if head.count(name) != 1]:
             raise ValueError(f"it does not name the column '{wrong[0]}' once")
         places = [head.index(name) for name in made["names"]] or list(range(len(head)))
-        if len(places) != len(made["means"]) or any(len(row) != len(head) for row in rows):
-            raise ValueError(f"{len(made['means'])} columns were learned from, and each row must have all of its own")
+        if len(places) != len(made["means"]):
+            raise ValueError(f"it has {len(places)} columns, and {len(made['means'])} were learned from")
+        if wide := [row for row in rows if len(row) != len(head)]:
+            raise ValueError(f"it has {len(wide[0])} values for {len(head)} columns")
         texts = [[row[at].strip().lower().replace("_", "x") for row in rows] for at in places]
         channels = [[nan if text in missing else float(ascii(text)[1:-1]) for text in own] for own in texts]
         if any(isinf(value) for own in channels for value in own):
