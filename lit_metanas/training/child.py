@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -22,7 +23,7 @@ from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.tasks.sampling import changes_generator
 from lit_metanas.tasks.task import Portion, Split, Task
 from lit_metanas.training.muon import Muon
-from lit_metanas.training.precision import FLOAT32, autocast, by_flags
+from lit_metanas.training.precision import FLOAT32, autocast, by_flags, for_network
 from lit_metanas.training.recipes import (
     MUON,
     Recipe,
@@ -287,12 +288,13 @@ def _fit(
         part = train if places is None else train.at(places)
         if solve(part, child.objective, child.recipe.weight_decay, epochs, seed, epoch_ended):
             return replace(cost, steps=epochs * number)
-    precision = by_flags(precision, device)
     with torch.inference_mode(False), torch.enable_grad(), apart_from_caller(device), float32(device):
         child.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         data = train.trainable()  # A prediction step gets inference tensors, which cannot be trained on.
         if data.inputs.dtype != torch.uint8:  # a copy of all images of 8 bits might be all that the memory holds
             data = replace(data, inputs=channels_last(data.inputs))
+        example = partial(scores_of, split=data.at(slice(1)), objective=child.objective)
+        precision = for_network(by_flags(precision, device), child.network, device, scores=example)
         child.colours = child.recipe.augmentation != NO_AUGMENTATION and colours_can_change(data.inputs)
         loader = batches(data, child.recipe.batch_size, seed, places)
         torch.manual_seed(seed)

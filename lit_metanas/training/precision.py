@@ -8,6 +8,7 @@ from statistics import median
 from time import perf_counter
 
 import torch
+from torch import Tensor, nn
 
 FLOAT32, BF16, AUTO_PRECISION = "32-true", "bf16-mixed", "auto"
 """Precisions by Lightning's names, and the one that stands for a decision between them."""
@@ -45,6 +46,33 @@ def by_flags(precision: str, device: torch.device) -> str:
     if precision != AUTO_PRECISION:
         return precision
     return BF16 if fast_bf16(device) else FLOAT32
+
+
+def for_network(
+    precision: str, network: nn.Module, device: torch.device, *, scores: Callable[[nn.Module], object]
+) -> str:
+    """A precision, or float32 if a CPU's gradients in bf16 would be wrong; ``scores`` gives a network an example.
+
+    If a map is so small that some weights of a convolution meet only padding, oneDNN does not write their gradients
+    (torch 2.13): they are what the memory held before.
+    """
+    if precision != BF16 or device.type != "cpu":
+        return precision
+    padded = list[nn.Conv2d]()
+
+    def note(layer: nn.Conv2d, inputs: tuple[Tensor]) -> None:
+        reach = [kernel // 2 * dilation for kernel, dilation in zip(layer.kernel_size, layer.dilation, strict=True)]
+        if any(size <= most for size, most in zip(inputs[0].shape[-2:], reach, strict=True)):
+            padded.append(layer)
+
+    hooks = [layer.register_forward_pre_hook(note) for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    training = network.training
+    with autocast(precision, device):
+        scores(network.eval())
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return FLOAT32 if padded else precision
 
 
 def by_timing(trainings: Sequence[Callable[[str], object]], device: torch.device, *, seconds: float) -> str:

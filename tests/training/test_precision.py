@@ -11,7 +11,7 @@ import lit_metanas as lm
 from lit_metanas.objectives.classification import Classification
 from lit_metanas.training import precision
 from lit_metanas.training.child import fit_child
-from lit_metanas.training.precision import BF16, FLOAT32, by_flags, by_timing
+from lit_metanas.training.precision import BF16, FLOAT32, by_flags, by_timing, for_network
 
 CPU = torch.device("cpu")
 SPACE = lm.LayeredSpace(kernels=(3,), depths=(2,), widths=(8,), dropouts=(0.0,), norms=("batch",), pools=("max",))
@@ -121,6 +121,32 @@ def test_passes_are_in_bf16_and_all_else_in_float32(monkeypatch: pytest.MonkeyPa
     for name, types in seen.items():
         assert types == {torch.bfloat16 if name.endswith("makes") else torch.float32}, name
     assert {tensor.dtype for tensor in one.network.state_dict().values()} == {torch.float32, torch.int64}
+
+
+@pytest.mark.parametrize(("side", "kernel", "chosen"), [(1, 3, FLOAT32), (2, 3, BF16), (2, 7, FLOAT32), (1, 1, BF16)])
+def test_a_network_whose_weights_meet_only_padding_is_trained_in_float32(side: int, kernel: int, chosen: str) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 16, kernel, 2, kernel // 2), nn.BatchNorm2d(16))
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    inputs = torch.randn(1, 4, side, side)
+    assert for_network(BF16, network, CPU, scores=lambda network: network(inputs)) == chosen
+    assert for_network(FLOAT32, network, CPU, scores=lambda network: network(inputs)) == FLOAT32
+    assert network.training
+    assert not network[0]._forward_pre_hooks
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_training_on_maps_of_one_pixel_is_in_float32() -> None:
+    images = torch.randn(16, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    split = lm.Split(images, torch.arange(2).repeat(8))
+    space = lm.GridSpace(stages=(4,), depths=(1,), widths=(16,))
+    made = []
+    for name in (FLOAT32, BF16):
+        torch.manual_seed(0)
+        architecture = space.sample(torch.Generator().manual_seed(0))
+        one = lm.Child(space=space, architecture=architecture, shape=(3, 4, 4), way=2, recipe=lm.Recipe(epochs=1))
+        fit_child(one, split, seed=0, precision=name)
+        made.append(weights_of(one))
+    assert torch.equal(*made)
 
 
 @pytest.mark.parametrize("name", [FLOAT32, BF16])
