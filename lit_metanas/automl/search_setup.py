@@ -31,6 +31,7 @@ from lit_metanas.records import read_record_lines
 from lit_metanas.records.record import PREPROCESSING, RecipeFields, RecipeValue, SearchRecord
 from lit_metanas.searchers.halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, fitting
+from lit_metanas.searchers.halving.rungs import WHOLE_GROUPS
 from lit_metanas.searchers.mutation import draw_new, mutate
 from lit_metanas.spaces.any_input import LINEAR_SPACES
 from lit_metanas.spaces.architecture import Architecture
@@ -205,7 +206,7 @@ def _neighbours(job: Job, usual: Architecture) -> list[Architecture]:
     """Some neighbours of the usual network, as the search will train them."""
     generator, space = torch.Generator().manual_seed(job.options.seed), job.variants.usual.limited.within
     return draw_new(
-        lambda: mutate(space, usual, generator, whole_groups=0.5),
+        lambda: mutate(space, usual, generator, whole_groups=WHOLE_GROUPS),
         TIMED_NETWORKS - 1,
         refusal=space.violation,
         known={usual},
