@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from statistics import median
 from time import perf_counter
 
@@ -65,13 +65,13 @@ def for_network(
         if any(size <= most for size, most in zip(inputs[0].shape[-2:], reach, strict=True)):
             padded.append(layer)
 
-    hooks = [layer.register_forward_pre_hook(note) for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    training = network.training
-    with autocast(precision, device):
+    with ExitStack() as held:  # after an error, as without memory, the same network is trained in smaller batches
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                held.enter_context(layer.register_forward_pre_hook(note))
+        held.callback(network.train, network.training)
+        held.enter_context(autocast(precision, device))
         scores(network.eval())
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
     return FLOAT32 if padded else precision
 
 

@@ -135,6 +135,14 @@ def test_a_network_whose_weights_meet_only_padding_is_trained_in_float32(side: i
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
 
 
+def test_a_network_that_fails_on_an_example_stays_as_it_was() -> None:
+    network = nn.Sequential(nn.Conv2d(4, 16, 3))
+    with pytest.raises(RuntimeError, match="expected input"):
+        for_network(BF16, network, CPU, scores=lambda network: network(torch.zeros(1, 5, 8, 8)))
+    assert network.training
+    assert not network[0]._forward_pre_hooks
+
+
 def test_a_training_on_maps_of_one_pixel_is_in_float32() -> None:
     images = torch.randn(16, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     split = lm.Split(images, torch.arange(2).repeat(8))
