@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flops", default="[1.8e6,4e5]")
     options = parser.parse_args()
-    budget_plan.STEPS_OF_A_TRIAL = 3
+    budget_plan.SHARES = replace(budget_plan.SHARES, trial_steps=3)
     settings = {"kills": options.kills, "seed": options.seed, "flops": options.flops}
     with tempfile.TemporaryDirectory() as temporary:
         figures = killed_and_continued(Path(temporary), options.data, **settings)

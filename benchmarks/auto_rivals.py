@@ -37,7 +37,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 import lit_metanas as lm
 from lit_metanas.automl.budget_division import search_part
-from lit_metanas.automl.budget_plan import SHARES, rungs_of
+from lit_metanas.automl.budget_plan import SHARES
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.search_setup import SearchSetup, set_up_search
@@ -186,8 +186,8 @@ def by_sampler(sampler: Callable[[], BaseSampler], given: Given) -> Outcome:
     if given.kind != "rows":
         alone = replace(setup, member_epochs=0)  # rivals have no ensembles
         search = search_part(alone, given.flops, epoch=epoch, trial=setup.trial_flops, single=epoch)
-    candidate = search / sum(rungs_of(search, setup.trial_flops))
-    epochs = min(longest, max(1, round(candidate / setup.epoch)))
+    candidate = search / sum(SHARES.rungs(search, setup.trial_flops))
+    epochs = min(longest, max(1, round(candidate / setup.epoch_flops)))
     recipe = lm.Recipe(epochs=epochs, batch_size=setup.recipe.batch_size)
     train = {
         "learning_rate": RecipeRange(3e-3, 3e-2, log=True),

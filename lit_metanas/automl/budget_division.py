@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from time import perf_counter
 
-from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits, rungs_of
+from lit_metanas.automl.budget_plan import BudgetPlan, most_that_fits
 from lit_metanas.automl.known import Known
 from lit_metanas.automl.options import AUTO_THREADS, PRECISION_OF_FLOPS
 from lit_metanas.automl.search_setup import SearchSetup
@@ -29,20 +29,20 @@ def divide(setup: SearchSetup) -> BudgetPlan:
     """Divide the minutes or FLOPs between the search and everything after it."""
     minutes, variants, precision = setup.job.options.minutes, setup.job.variants, setup.job.options.precision
     parts = (variants.usual.task.train, variants.usual.learned)
-    first, last = (setup.epoch_of(setup.timed[0], variants.usual, part) for part in parts)
+    search_epoch, last_epoch = (setup.epoch_flops_of(setup.timed[0], variants.usual, part) for part in parts)
     # The mean of several networks: after a tiny first one, nearly all would go to the search.
-    epoch = setup.epoch * len(parts[1]) / len(parts[0])
+    epoch = setup.epoch_flops * len(parts[1]) / len(parts[0])
     if minutes is not None:
-        return _divided_minutes(setup, minutes, epoch, first, last)
+        return _divided_minutes(setup, minutes, epoch, search_epoch, last_epoch)
     training, more = None, 1.005  # so that rounded FLOPs are enough
     match _spendable(setup):
         case search, expected:
-            training, enough = expected, search >= first
-            least = f"[{ceil(more * first):.3g},{ceil(more * last):.3g}]"
+            training, enough = expected, search >= search_epoch
+            least = f"[{ceil(more * search_epoch):.3g},{ceil(more * last_epoch):.3g}]"
         case both, *_:
-            search = search_part(setup, both, epoch=epoch, trial=setup.trial_flops, single=last)
-            expected, enough = both - search, search >= first and both >= 2 * last
-            least = f"{2 * ceil(more * last):.3g}"
+            search = search_part(setup, both, epoch=epoch, trial=setup.trial_flops, single=last_epoch)
+            expected, enough = both - search, search >= search_epoch and both >= 2 * last_epoch
+            least = f"{2 * ceil(more * last_epoch):.3g}"
     if not enough:
         raise ValueError(f"auto: the FLOPs pay for no epoch of a network on these data: give {least} or more.")
     if precision == AUTO_PRECISION:
@@ -51,11 +51,13 @@ def divide(setup: SearchSetup) -> BudgetPlan:
     return BudgetPlan(search, training, expected=expected, shares=setup.shares, precision=precision, folds=folds)
 
 
-def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: int, last: int) -> BudgetPlan:
+def _divided_minutes(
+    setup: SearchSetup, minutes: float, epoch: float, search_epoch: int, last_epoch: int
+) -> BudgetPlan:
     """Divide minutes by a measured pace.
 
-    In FLOPs, ``epoch`` is the mean cost of an epoch; ``first`` and ``last`` are that of one of the first network: on
-    the train part, and on all but the test part.
+    All epochs are in FLOPs: ``epoch`` is the mean of several networks, ``search_epoch`` and ``last_epoch`` are those of
+    the first one, on the train part and on all but the test part.
     """
     job, usual, shares = setup.job, setup.job.variants.usual, setup.shares
     networks = (usual.task, usual.limited.space, setup.timed, setup.recipe)
@@ -67,19 +69,19 @@ def _divided_minutes(setup: SearchSetup, minutes: float, epoch: float, first: in
     ending_seconds = _ending_seconds(setup, setup.timed[0], usual, pace)
     # All that one process trains in the seconds that are left, and the least that a search of one network takes of it.
     budget = pace.flops * (60 * minutes - prepared_seconds - ending_seconds)
-    least = first + pace.flops * _around(setup, pace)
+    least = search_epoch + pace.flops * _around(setup, pace)
     part = search_part(setup, budget, epoch=epoch, trial=setup.trial_flops / workers, single=least)
     part = max(part, least)
     training = budget - part
-    if training < last:
+    if training < last_epoch:
         # For a search and a training, with a margin.
-        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least, last) / pace.flops
+        needed_seconds = prepared_seconds + ending_seconds + 2.2 * max(least, last_epoch) / pace.flops
         raise ValueError(
             f"auto: {minutes:g} min is too short for one network on these data and this machine: give "
             f"{ceil(needed_seconds / 6) / 10:.1f} minutes or more."
         )
     folded = setup.in_folds(search_flops(setup, pace, part / pace.flops, workers))
-    search = max(search_flops(folded, pace, part / pace.flops, workers), float(first))
+    search = max(search_flops(folded, pace, part / pace.flops, workers), float(search_epoch))
     job.options.say(
         f"this machine trains {workers * pace.flops:.3g} FLOPs a second ({precision}): {search:.3g} are to try "
         f"networks, about {training:.2g} to train the best of them."
@@ -117,7 +119,7 @@ def search_part(setup: SearchSetup, budget: float, *, epoch: float, trial: float
     shares, variants = setup.shares, setup.job.variants
     longest = max(shares.longest, setup.member_epochs * variants.usual.limited.members(setup.timed[0], shares.members))
     part = max(shares.search * budget, budget - longest * epoch)
-    if rungs_of(part, trial) == (1,):
+    if shares.rungs(part, trial) == (1,):
         part = single
     if variants.usual.label not in variants.encoded:
         return part
@@ -220,8 +222,8 @@ def limited_flops(known: Known, flops: float) -> float:
     setup, plan = known.setup, known.plan
     if setup.job.options.minutes is not None or plan.training is not None or setup.points > 1:
         return flops
-    planned = max(plan.shares.longest, plan.expected / setup.epoch)
-    return min(flops, plan.shares.most_trained * planned * known.last_epoch(known.found_network))
+    planned = max(plan.shares.longest, plan.expected / setup.epoch_flops)
+    return min(flops, plan.shares.most_trained * planned * known.last_epoch_flops(known.found_network))
 
 
 def _ending_seconds(setup: SearchSetup, architecture: Architecture, variant: InputVariant, pace: Pace) -> float:

@@ -10,7 +10,7 @@ from lit_metanas.training.precision import FLOAT32
 
 @dataclass(frozen=True)
 class Shares:
-    """How minutes or FLOPs are divided, in the order in which they are spent: change a share here, and nowhere else.
+    """How minutes or FLOPs are divided, in the order in which they are spent: change a number here, and nowhere else.
 
     *The minutes* are those that the user gives. *The budget* is for the search and everything after it: the minutes
     less what was spent before the search and what testing and writing take, or the FLOPs less those of encoders.
@@ -31,6 +31,18 @@ class Shares:
     # five.
     search: float = 0.3
     first_rung: float = 0.5  # of the search, for the first networks; the later rungs have equal parts of the rest
+    # The usual first training of a candidate, called a trial: so many epochs, and at least so many steps.
+    trial_epochs: int = 3
+    trial_steps: int = 100
+    # The first networks: so many even if each has only that part of a trial, and so many at most.
+    least_first: int = 4
+    least_of_a_trial: float = 0.1
+    most_first: int = 32
+    # Number and length of the first trainings grow alike: there are so many times the root of the trials paid for. That
+    # makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
+    first_networks: float = 2.1
+    front_points: int = 6  # networks of a front at most
+    front_trials: int = 4  # candidates of a search for a front per candidate of another one: each has a shorter trial
     head_trials: int = 64  # usual first trainings that a search of networks behind encoders alone gets at most
     folds: int = 5  # networks that a candidate is scored with at most, each on other examples of few
     choosing: int = 300  # examples of all folds that are enough to choose by
@@ -48,6 +60,24 @@ class Shares:
     def moment_of(self, minutes: float) -> float:
         """Seconds for which networks are trained to measure a pace."""
         return min(max(self.moment * 60 * minutes, self.shortest_moment), self.longest_moment)
+
+    def rungs(self, flops: float, trial: float) -> tuple[int, ...]:
+        """The number of candidates in each rung of a search: about half of the rung before, the last two at the end.
+
+        ``trial`` are the training FLOPs of a trial.
+        """
+        trials = max(flops, 0.0) / trial
+        least = min(self.least_first, int(trials * self.first_rung / self.least_of_a_trial))
+        numbers = [min(max(round(self.first_networks * trials**0.5), least, 1), self.most_first)]
+        while numbers[-1] > 2:
+            numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
+        return tuple(numbers)
+
+    def front_rungs(self, flops: float, trial: float) -> tuple[int, ...]:
+        """The number of candidates in each rung of a search for a front: half of all begin."""
+        number = sum(self.rungs(flops, trial))
+        left = number // 2
+        return (number - left, *(part for part in (left - left // 2, left // 2) if part))
 
 
 SHARES = Shares()  # the shares of every new plan
@@ -73,40 +103,6 @@ class BudgetPlan:
     def after_search(self) -> float:
         """Training FLOPs of everything after the search, or their forecast as long as they are not settled."""
         return self.training or self.expected
-
-
-# The usual first training of a candidate: so many epochs, and at least so many steps.
-EPOCHS_OF_A_TRIAL, STEPS_OF_A_TRIAL = 3, 100
-
-# The first networks: so many even if each has only that part of its usual first training, and so many at most.
-LEAST_FIRST, MOST_FIRST, LEAST_OF_A_TRIAL = 4, 32, 0.1
-
-# Number and length of the first trainings grow alike: there are so many times the root of the trainings paid for.
-# That makes four to six networks of a minute, and some twenty of ten, for a few thousand photographs on two cores.
-FIRST_NETWORKS = 2.1
-
-
-def rungs_of(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search: about half of the rung before, the last two at the end."""
-    trials = max(flops, 0.0) / trial
-    first = max(round(FIRST_NETWORKS * trials**0.5), min(LEAST_FIRST, int(trials / (2 * LEAST_OF_A_TRIAL))), 1)
-    numbers = [min(first, MOST_FIRST)]
-    while numbers[-1] > 2:
-        numbers.append(max(2, 2 * round(numbers[-1] / 4)))  # even numbers keep two workers busy
-    return tuple(numbers)
-
-
-FRONT_POINTS = 6  # networks of a front at most
-
-# Candidates of a search for a front per candidate of another search: its first trainings are shorter.
-FRONT_TRIALS = 4
-
-
-def front_rungs(flops: float, trial: float) -> tuple[int, ...]:
-    """The number of candidates in each rung of a search for a front: half of all begin."""
-    number = sum(rungs_of(flops, trial))
-    left = number // 2
-    return (number - left, *(part for part in (left - left // 2, left // 2) if part))
 
 
 def most_that_fits(fits: Callable[[float], bool], most: float) -> float:

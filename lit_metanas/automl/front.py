@@ -19,14 +19,14 @@ def train_front(known: Known) -> None:
 
     A network that is too slow now is left out.
     """
-    network, last_epoch = known.found_network, known.last_epoch
+    network, last_epoch_flops = known.found_network, known.last_epoch_flops
     own = network.found.architecture, network.variant.label
     others = [one for one in known.front if (one.found.architecture, one.variant.label) != own]
     front = [network, *(one for one in others if one.too_slow is None)]
-    linear = linear_front(known, front, known.left - last_epoch(network))
+    linear = linear_front(known, front, known.left - last_epoch_flops(network))
     left = known.left - sum(one.last_cost.flops for one in linear)
     front = front[: max(1, known.setup.points - len(linear))]
-    epochs, failed = shared_epochs([last_epoch(one) for one in front], left, known.plan.shares.longest), ""
+    epochs, failed = shared_epochs([last_epoch_flops(one) for one in front], left, known.plan.shares.longest), ""
     for place, (one, number) in enumerate(zip(front, epochs, strict=False), start=1):  # the last ones may be left out
         known.budget.start_part(f"training network {place} of {len(epochs)}")
         try:

@@ -133,10 +133,18 @@ def open_job(options: AutoOptions, began: float) -> Iterator[Job]:
             asked: dict[str, Any] = {"data": options.data, "unlabelled": options.unlabelled, "seed": options.seed}
             lesson = teacher.lesson(task, kind, read, **asked)
             options.say(f"learns from '{teacher.place}'{lesson.describe(', also what it says of ')}.")
-        # Of numbers, examples are set apart. Those of a group that is learned from would say too little of new ones.
-        apart = isinstance(task.goal, Regression) and options.group is None
-        views = [kind.linear_view]
-        variants = InputVariants(task, ways, space, options.limits, start, views, apart, encoders, lesson)
+        variants = InputVariants(
+            task,
+            ways,
+            space,
+            options.limits,
+            start=start,
+            linear=[kind.linear_view],
+            # Examples of a group that is learned from would say too little of new ones.
+            sets_apart=isinstance(task.goal, Regression) and options.group is None,
+            encoded=encoders,
+            lesson=lesson,
+        )
         variants = _ready(variants, options)
         linear = None
         if options.space is None and is_solved(task.goal) and kind.features and len(task.train) <= kind.most_linear:

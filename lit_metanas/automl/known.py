@@ -93,9 +93,9 @@ class Known:
         """What is left of the settled FLOPs after the search, less those of models that are not returned."""
         return (self.plan.training or 0) - self.lost_cost.flops
 
-    def last_epoch(self, network: Candidate) -> int:
+    def last_epoch_flops(self, network: Candidate) -> int:
         """Training FLOPs of an epoch of the last training."""
-        return self.setup.epoch_of(network.found.architecture, network.variant, network.variant.learned)
+        return self.setup.epoch_flops_of(network.found.architecture, network.variant, network.variant.learned)
 
     def members(self, network: Candidate, flops: float, linear_measures: Mapping[str, float] | None = None) -> int:
         """How many networks make an ensemble, alone or with a linear model that has some of each limited measure."""
@@ -108,13 +108,13 @@ class Known:
     def least_flops(self, network: Candidate, members: int) -> float:
         """The least FLOPs of an ensemble of so many members."""
         epochs = self.setup.member_epochs if members > 2 else min(self.setup.shares.pair, self.setup.member_epochs)
-        return members * epochs * self.last_epoch(network)
+        return members * epochs * self.last_epoch_flops(network)
 
     def useful(self, network: Candidate) -> float:
         """The FLOPs of a last training beyond which it does not help: features of an encoder are soon learned."""
         if network.variant.label not in self.job.variants.encoded:
             return inf
-        return self.setup.shares.members * self.setup.shares.head_epochs * self.last_epoch(network)
+        return self.setup.shares.members * self.setup.shares.head_epochs * self.last_epoch_flops(network)
 
     def settle(self, flops: float) -> None:
         """Keep what everything after the search may spend, in the plan and for the progress."""
@@ -122,11 +122,8 @@ class Known:
         self.job.keep(self.plan)
         self.budget.follow(flops)
 
-    def count(self, cost: Cost) -> None:
-        """Count the cost of a model that was only compared, or failed, and show it as progress."""
-        self.lose(cost)
-        self.budget.trained(float(cost.flops))
-
-    def lose(self, cost: Cost) -> None:
-        """Count the cost of a network that is not returned, whose progress was shown while it was trained."""
+    def count_lost(self, cost: Cost, *, show: bool) -> None:
+        """Count the cost of a model that is not returned; show it as progress, unless its training has shown it."""
         self.lost_cost += replace(cost, queries=0)
+        if show:
+            self.budget.trained(float(cost.flops))

@@ -49,7 +49,7 @@ def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, 
             cost = fit_child(child, variant.learned, seed=seed)
         check_finite(child.network)
     except FAILURES as error:
-        known.count(replace(cost, seconds=perf_counter() - begin))
+        known.count_lost(replace(cost, seconds=perf_counter() - begin), show=True)
         return None, reason_of(error)
     known.budget.trained(float(cost.flops))
     return Trained(model, child, replace(cost, seconds=perf_counter() - begin)), ""
@@ -79,12 +79,12 @@ def train_fully(known: Known, network: Candidate, epochs: int, members: int = 1)
                     finished.append(one)
                 else:
                     diverged.append(reason)
-                    known.lose(one.cost)
+                    known.count_lost(one.cost, show=False)
     except FAILURES as error:
         failure = printable(reason_of(error), 200)
     finally:  # an interrupt leaves those that have finished
         for training in trainings[len(finished) + len(diverged) :]:
-            known.lose(training.give_up())
+            known.count_lost(training.give_up(), show=False)
         if finished:
             known.trained.append(with_linear(known, _ensemble_of(finished)))
         for reason in diverged if finished or failure else diverged[1:]:
@@ -124,7 +124,7 @@ class _Member:
         found = network.of_fold(0).found
         if member:  # begins with fresh weights, or with meta-trained ones
             found = replace(found, weights=variants.weights)
-        self._epoch, self._ended = known.setup.epoch_of(found.architecture, variant, part), 0
+        self._epoch, self._ended = known.setup.epoch_flops_of(found.architecture, variant, part), 0
         recipe, seed = replace(network.recipe, epochs=epochs), known.job.options.seed + member * SEEDS_APART
         self._child = chosen_child(variant.task, variants.space, found, recipe, seed)
         self._submitted = submit(partial(_fit, self._child, part, seed, known.plan.precision), self._epoch_ended)

@@ -40,7 +40,7 @@ def train_linear_and_settle(known: Known) -> None:
     models = LinearTrainings(
         job.linear_variants, job.kind, job.estimator, share=plan.shares.linear, folds=plan.folds, seen=seen
     )
-    epoch, longest = known.last_epoch(network), 0.0
+    epoch, longest = known.last_epoch_flops(network), 0.0
     number = models.affordable(planned, epoch=epoch)
     if number:
         known.budget.start_part("training linear models")
@@ -48,7 +48,7 @@ def train_linear_and_settle(known: Known) -> None:
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
                 known.linear.append(model)
-            known.count(cost)
+            known.count_lost(cost, show=True)
             longest = max(longest, cost.seconds)
     flops = limited_flops(known, planned)
     if measured:
@@ -81,9 +81,9 @@ def compare(known: Known, best: Candidate) -> Candidate:
         known.sentence += f", and promises {100 * promised:.1f} %: the network was taken"
         return network
     for share in known.plan.shares.longer:
-        spare = min(share * known.left, known.left - known.last_epoch(network) - best.last_cost.flops)
+        spare = min(share * known.left, known.left - known.last_epoch_flops(network) - best.last_cost.flops)
         part = network.variant.task.train
-        epoch = known.setup.folds * known.setup.epoch_of(network.found.architecture, network.variant, part)
+        epoch = known.setup.folds * known.setup.epoch_flops_of(network.found.architecture, network.variant, part)
         # Of features of 42 photographs, 44,000 epochs were affordable.
         epochs = min(int(spare / epoch), known.plan.shares.longest)
         if chosen is network or epochs < 1:
@@ -150,7 +150,7 @@ def train_on(known: Known, network: Candidate, epochs: int) -> Candidate:
         network = replace(network, found=replace(found, weights=longer.weights))
         if longer.value >= network.value:
             network = known.network = replace(network, value=longer.value)
-    known.count(replace(cost, seconds=perf_counter() - begin))
+    known.count_lost(replace(cost, seconds=perf_counter() - begin), show=True)
     known.trained_on_flops += cost.flops
     return network
 

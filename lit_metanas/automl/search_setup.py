@@ -12,15 +12,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.automl import budget_plan
-from lit_metanas.automl.budget_plan import (
-    FRONT_POINTS,
-    FRONT_TRIALS,
-    LEAST_FIRST,
-    MOST_FIRST,
-    Shares,
-    front_rungs,
-    rungs_of,
-)
+from lit_metanas.automl.budget_plan import Shares
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import NO_ENCODER
 from lit_metanas.estimators.estimator import Query
@@ -63,7 +55,7 @@ class SearchSetup:
     folds: int = 1  # see ``BudgetPlan``
 
     @cached_property
-    def epoch(self) -> float:
+    def epoch_flops(self) -> float:
         """Training FLOPs of an epoch of one of the networks, on average."""
         return self._mean_epoch(self.timed)
 
@@ -71,22 +63,22 @@ class SearchSetup:
     def trial_flops(self) -> float:
         """Training FLOPs of the first training of a candidate."""
         steps = ceil(len(self.job.task.train) / self.recipe.batch_size)  # of an epoch
-        epochs = max(budget_plan.EPOCHS_OF_A_TRIAL, budget_plan.STEPS_OF_A_TRIAL / steps)
+        epochs = max(self.shares.trial_epochs, self.shares.trial_steps / steps)
         if self.points == 1 or not self.first:
-            return self.folds * self.epoch * epochs
+            return self.folds * self.epoch_flops * epochs
         # The timed networks are not like those of all sizes that a front begins with.
-        return self._mean_epoch([query.architecture for query in self.first]) * (epochs / FRONT_TRIALS)
+        return self._mean_epoch([query.architecture for query in self.first]) * (epochs / self.shares.front_trials)
 
     @property
     def points(self) -> int:
         """Networks that are trained, tested and written after the search, at most."""
-        return 1 if self.job.options.pareto is None else FRONT_POINTS
+        return 1 if self.job.options.pareto is None else self.shares.front_points
 
     def rungs(self, flops: float) -> tuple[int, ...]:
         """The number of candidates in each rung of a search of so many FLOPs."""
         if self.points == 1:
-            return rungs_of(flops, self.trial_flops)
-        return front_rungs(flops, self.trial_flops)
+            return self.shares.rungs(flops, self.trial_flops)
+        return self.shares.front_rungs(flops, self.trial_flops)
 
     @cached_property
     def chosen_by(self) -> Tensor:
@@ -107,10 +99,10 @@ class SearchSetup:
         if self.points > 1 or self.job.variants.lesson is not None:
             return one
         most = min(shares.folds, most_folds(task), ceil(shares.choosing / len(self.chosen_by)))
-        paid = (n for n in range(2, most + 1) if rungs_of(search, n * one.trial_flops)[0] >= shares.least_in_folds)
+        paid = (n for n in range(2, most + 1) if shares.rungs(search, n * one.trial_flops)[0] >= shares.least_in_folds)
         return replace(one, folds=max(paid, default=1))
 
-    def epoch_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
+    def epoch_flops_of(self, architecture: Architecture, variant: InputVariant, part: Sized) -> int:
         """Training FLOPs of an epoch on a part of the data."""
         return recipe_cost(self.job.variants.space, architecture, variant.task, part, self.recipe, epochs=1).flops
 
@@ -123,7 +115,7 @@ class SearchSetup:
 
     def _mean_epoch(self, architectures: Sequence[Architecture]) -> float:
         usual = self.job.variants.usual
-        return sum(self.epoch_of(one, usual, usual.task.train) for one in architectures) / len(architectures)
+        return sum(self.epoch_flops_of(one, usual, usual.task.train) for one in architectures) / len(architectures)
 
 
 def set_up_search(job: Job) -> SearchSetup:
@@ -141,8 +133,8 @@ def set_up_search(job: Job) -> SearchSetup:
         replace(one, trials=[replace(trial, recipe={**defaults, **trial.recipe}) for trial in one.trials])
         for one in fitting(read, variants.usual.limited.within)
     ]
-    first = _under_the_usual_variant(job, records, usual)
-    first = [*first[:LEAST_FIRST], *_in_turn(first[LEAST_FIRST:], _under_other_variants(job, first[0]))]
+    first, least = _under_the_usual_variant(job, records, usual), budget_plan.SHARES.least_first
+    first = [*first[:least], *_in_turn(first[least:], _under_other_variants(job, first[0]))]
     timed = list(dict.fromkeys(query.architecture for query in first))[:TIMED_NETWORKS]
     if len(timed) == 1:
         timed += _neighbours(job, timed[0])
@@ -164,12 +156,12 @@ def set_up_search(job: Job) -> SearchSetup:
 def _under_the_usual_variant(job: Job, records: Sequence[SearchRecord], usual: RecipeFields) -> list[Query]:
     """The networks of the kind of data and of records, under the usual preprocessing."""
     variants, limited = job.variants, job.variants.usual.limited
-    recorded = covering(records, limited.within, MOST_FIRST, WORTH_A_TRIAL)
+    recorded = covering(records, limited.within, budget_plan.SHARES.most_first, WORTH_A_TRIAL)
     by_kind = variants.named(variants.usual.label, job.kind.first)
     named = [Query.of(one, usual) for one in named_networks(limited.within, by_kind)]
     covers = [Query.of(one.architecture, {n: v for n, v in one.recipe if n in usual}) for one in recorded]
     # The records are one vote: of the first networks they name the second, and of those after them every other one.
-    own = LEAST_FIRST - 1
+    own = budget_plan.SHARES.least_first - 1
     chosen = [*named[:1], *covers[:1], *named[1:own], *_in_turn(covers[1:], named[own:])]
     chosen = chosen or [Query.of(limited.network_near(dict(*by_kind[:1])), usual)]
     started = [Query.of(one, usual) for one in variants.start_weights]

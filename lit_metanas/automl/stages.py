@@ -79,7 +79,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     searcher = searcher_of(setup, numbers)
     budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.after_search)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
-    most = max(made.shares.longest, int(made.search / sum(numbers) / (setup.folds * setup.epoch)))
+    most = max(made.shares.longest, int(made.search / sum(numbers) / (setup.folds * setup.epoch_flops)))
     estimator = job.estimator(job.variants, setup.recipe, made.folds, made.precision).with_recipe({"epochs": most})
     return Known(setup, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
@@ -132,7 +132,7 @@ def score_trees(known: Known) -> None:
     with suppress(*FAILURES):
         folds = [replace(task, train=one.learned, val=one.val) for one in folds_of(task, plan.folds)]
         known.trees = judge_trees(folds, known.job.options.seed)
-    known.count(Cost(seconds=perf_counter() - begin))
+    known.count_lost(Cost(seconds=perf_counter() - begin), show=True)
 
 
 def network_in_time(setup: SearchSetup, outcome: SearchOutcome) -> Candidate:
@@ -175,7 +175,7 @@ def train_one(known: Known) -> None:
     if members == 1:
         known.budget.start_part("training the chosen network")
     # A result reports rounded FLOPs: given as such, they pay for as many epochs.
-    epochs = max(1, int(left / members / known.last_epoch(network) + 1e-6))
+    epochs = max(1, int(left / members / known.last_epoch_flops(network) + 1e-6))
     train_fully(known, network, epochs, members)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_a_search_exports_the_encoder_with_the_network(weights: Path, photos: Pa
 def test_an_encoder_is_chosen_among_others_and_none(
     weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 6)
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, trial_steps=6))
     other = tmp_path / "other.pth"
     torch.save(models.get_model("mobilenet_v3_small", num_classes=2).state_dict(), other)
     found = lm.auto(photos, encoders=["none", str(weights), str(other)], flops=4e10, **SEARCHED)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ Call = Callable[..., lm.SearchResult]
 @pytest.fixture(autouse=True)
 def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small budget pays for several candidates."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, trial_steps=3))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from plain_pixels import PlainPixelSpace
 
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, last_training
-from lit_metanas.automl.budget_plan import FRONT_POINTS, SHARES
+from lit_metanas.automl.budget_plan import SHARES
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.known import best_of
 from lit_metanas.automl.options import AutoOptions
@@ -170,7 +170,7 @@ def test_a_linear_model_that_nothing_as_small_equals_is_on_the_front(sides: Arra
     given: dict[str, Any] = {"flops": (1e8, 5e8), "pareto": "flops", "output": tmp_path / "out"}
     found = call(sides, **given)
     assert [one.flops for one in found.front] == sorted(one.flops for one in found.front)
-    assert 1 < len(found.front) <= FRONT_POINTS
+    assert 1 < len(found.front) <= SHARES.front_points
     linear = [one for one in found.front if one.space == "PlainPixelSpace"]
     assert len(linear) == 2 < len(found.front)
     assert found.val_score == max(one.val_score for one in found.front)

@@ -17,7 +17,7 @@ from auto_toys import paced, same_weights
 import lit_metanas as lm
 from lit_metanas.automl import budget_division, budget_plan
 from lit_metanas.automl.budget_division import divide, search_flops, search_part
-from lit_metanas.automl.budget_plan import SHARES, BudgetPlan, front_rungs, rungs_of
+from lit_metanas.automl.budget_plan import SHARES, BudgetPlan
 from lit_metanas.automl.front import shared_epochs
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.known import Known
@@ -124,7 +124,7 @@ def test_too_small_a_budget_says_the_least(arrays: Arrays, space: lm.LayeredSpac
 def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     setup = search_setup(minutes=1)
     usual = setup.job.variants.usual
-    small, large = (setup.epoch_of(one, usual, usual.task.train) for one in setup.timed)
+    small, large = (setup.epoch_flops_of(one, usual, usual.task.train) for one in setup.timed)
     paced(monkeypatch, large / 100)  # an epoch of the large one takes 100 s of 60
     divided = divide(setup)  # was refused: give 0.1 minutes or more
     assert small <= divided.search <= 1.01 * small + 1
@@ -132,7 +132,7 @@ def test_a_single_network_is_not_searched_for_as_long_as_a_larger_one_takes(monk
 
 
 def test_a_tiny_first_network_leaves_the_training_its_share() -> None:
-    flops = 300 * search_setup().epoch  # thousands of epochs of the first network
+    flops = 300 * search_setup().epoch_flops  # thousands of epochs of the first network
     assert divide(search_setup(flops=flops)).search == pytest.approx(0.5 * flops)
 
 
@@ -141,10 +141,10 @@ def test_flops_that_hide_an_epoch_in_their_last_digit_are_no_small_budget() -> N
 
 
 def test_candidates_grow_with_the_budget() -> None:
-    numbers = [rungs_of(trials, 1.0) for trials in (0.05, 0.1, 0.4, 0.8, 4, 8, 80, 1e24)]
+    numbers = [SHARES.rungs(trials, 1.0) for trials in (0.05, 0.1, 0.4, 0.8, 4, 8, 80, 1e24)]
     assert numbers[:5] == [(1,), (1,), (2,), (4, 2), (4, 2)]
     assert numbers[5:7] == [(6, 4, 2), (19, 10, 4, 2)]
-    assert numbers[-1][0] == budget_plan.MOST_FIRST
+    assert numbers[-1][0] == SHARES.most_first
     assert numbers == sorted(numbers)
 
 
@@ -156,9 +156,9 @@ def test_the_first_rung_has_its_share_and_the_others_the_rest() -> None:
 
 
 def test_a_search_for_a_front_begins_with_half_of_its_candidates() -> None:
-    assert [front_rungs(trials, 1.0) for trials in (0.1, 0.5)] == [(1,), (1, 1)]
-    assert front_rungs(5.0, 1.0) == (4, 2, 1)
-    assert sum(front_rungs(28.0, 1.0)) == sum(rungs_of(28.0, 1.0))
+    assert [SHARES.front_rungs(trials, 1.0) for trials in (0.1, 0.5)] == [(1,), (1, 1)]
+    assert SHARES.front_rungs(5.0, 1.0) == (4, 2, 1)
+    assert sum(SHARES.front_rungs(28.0, 1.0)) == sum(SHARES.rungs(28.0, 1.0))
 
 
 def test_small_networks_of_a_front_have_more_epochs() -> None:
@@ -184,7 +184,7 @@ def test_a_search_takes_the_seconds_that_it_was_given() -> None:
     flops_of = partial(search_flops, setup, pace)
     for seconds in (1.0, 10.0, 100.0):
         flops = flops_of(seconds)
-        taken = flops / 1e9 + sum(rungs_of(flops, 3e8)) * 0.1
+        taken = flops / 1e9 + sum(SHARES.rungs(flops, 3e8)) * 0.1
         assert seconds - 0.7 <= taken <= 1.01 * seconds  # a further network may bring a further rung
     one, two = (flops_of(100.0, workers=number) for number in (1, 2))
     assert two == pytest.approx(2 * one, rel=0.1)
@@ -225,7 +225,7 @@ def test_a_linear_candidate_has_no_more_epochs_than_help_or_than_others_have(
         epochs[architecture["depth"]].append(round(fidelity * self.recipe.epochs))
         return train(self, architecture, fidelity=1 / self.recipe.epochs, **others)
 
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, trial_steps=steps))
     monkeypatch.setattr(TrainingEstimator, "__call__", counted)
     space = lm.MLPSpace(depths=(0, 2), widths=(64,))
     standardised = lm.kinds.Columns(scale="standardised")
@@ -242,7 +242,7 @@ def test_the_last_training_takes_no_longer_than_is_left(
     workers: int, ending: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget_division, "workers_now", lambda: workers)
-    monkeypatch.setattr(Known, "last_epoch", lambda *_: 1)
+    monkeypatch.setattr(Known, "last_epoch_flops", lambda *_: 1)
     limited = SimpleNamespace(members=lambda architecture, most, measures: most)
     network: Any = SimpleNamespace(variant=SimpleNamespace(limited=limited), found=SimpleNamespace(architecture=None))
     setup: Any = SimpleNamespace(member_epochs=40, shares=SHARES)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def auto(output: Path) -> lm.SearchResult:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a finished search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+        patch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, trial_steps=3))
         output = tmp_path_factory.mktemp("front") / "model"
         found = auto(output)
     assert Path(NETWORK).name in found.front_names
@@ -56,7 +57,7 @@ def received(finished: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> P
     output = canary / "work" / "received"
     shutil.copytree(finished, output)
     (output / "trainings").mkdir()
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", 3)
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, trial_steps=3))
     monkeypatch.setattr(calls, "run_stages", lambda *args: pytest.fail("the search has begun"))
     return output
 

@@ -70,8 +70,7 @@ def diverge(monkeypatch: pytest.MonkeyPatch, *broken: int) -> list[lm.Child]:
 
 def shorten_trials(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Let candidates be trained for so few steps, and on one part of the data."""
-    monkeypatch.setattr(budget_plan, "STEPS_OF_A_TRIAL", steps)
-    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, folds=1))
+    monkeypatch.setattr(budget_plan, "SHARES", replace(budget_plan.SHARES, trial_steps=steps, folds=1))
 
 
 def paced(monkeypatch: pytest.MonkeyPatch, flops: float, building: float = 0.0) -> None:
