@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,8 +49,7 @@ class Differentiation:
         # The least memory at first order.
         keep = self.second_order
         leaves = {name: _leaf(value, keep) for name, value in at.items()}
-        twice: AbstractContextManager[object] = differentiated_twice() if keep else nullcontext()
-        with torch.enable_grad(), twice:
+        with torch.enable_grad(), differentiated_twice() if keep else nullcontext():
             loss, further = function(leaves)
         return named_gradients(loss, leaves, create_graph=keep), further
 
@@ -90,9 +89,7 @@ def mean_loop(
         rows.append({**metrics, "finite": _finite(gradients, metrics["losses"])})
         if not rows[-1]["finite"]:
             gradients = gradients.map(torch.zeros_like)
-        if total is not None:
-            gradients = total.map(torch.add, gradients)
-        total = gradients
+        total = gradients if total is None else total.map(torch.add, gradients)
     assert total is not None, "no episodes"
     if len(rows) > 1:
         total = total.map(lambda value: value / len(rows))

@@ -166,9 +166,7 @@ class PrototypeHead(Head):
 
     def scores(self, head: dict[str, Tensor], features: Tensor, support: Tensor, labels: Tensor, way: int) -> Tensor:
         """Compare with the class means."""
-        scale: float | Tensor = self.scale
-        if self._name in head:
-            scale = head[self._name].exp()
+        scale: float | Tensor = head[self._name].exp() if self._name in head else self.scale
         if not self.unit:
             return -scale * squared_distances(features, prototypes(support, labels, way))
         means = normalize(prototypes(normalize(support, dim=-1), labels, way), dim=-1)
@@ -199,8 +197,6 @@ class PrototypeLinearHead(Head):
 
     def start(self, meta: dict[str, Tensor], support: Tensor, labels: Tensor, way: int) -> dict[str, Tensor]:
         """Weight ``(way, features)`` and bias ``(way,)`` from the class means."""
-        scale: float | Tensor = self.scale
-        if "log_scale" in meta:
-            scale = meta["log_scale"].exp()
+        scale: float | Tensor = meta["log_scale"].exp() if "log_scale" in meta else self.scale
         means = prototypes(support, labels, way)
         return {"weight": 2 * scale * means, "bias": -scale * means.square().sum(-1)}

@@ -234,9 +234,7 @@ class HeadInnerLoop(InnerLoop):
 
     def support_images(self, episode: Episode, step: int) -> int:
         """The support set before the first step, and nothing later."""
-        if step:
-            return 0
-        return len(episode.support)
+        return 0 if step else len(episode.support)
 
 
 class AlternatingInnerLoop(InnerLoop):
@@ -282,6 +280,7 @@ class AlternatingInnerLoop(InnerLoop):
         return len(episode.support) * 2
 
 
+@torch.no_grad()
 def evaluate(
     learner: Learner,
     inner_loop: InnerLoop,
@@ -301,6 +300,5 @@ def evaluate(
         support_dropout=support_dropout,
         query_dropout=False,
     )
-    with torch.no_grad():
-        adaptation = Adaptation(learner, episode, noise, progress)
-        return inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)
+    adaptation = Adaptation(learner, episode, noise, progress)
+    return inner_loop.judge(inner_loop.adapt(parameters, adaptation), adaptation)

@@ -80,8 +80,7 @@ class MetaGradient(ABC):
         functional = self.task_map == "vmap" or (self.task_map == "auto" and fast)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:
-            task = Adaptation(learner, episode, noise, progress)
-            return self.task_gradient(inner_loop, parameters, task, functional)
+            return self.task_gradient(inner_loop, parameters, Adaptation(learner, episode, noise, progress), functional)
 
         return (mean_vmap if functional else mean_loop)(one, episodes, noises)
 
@@ -152,8 +151,7 @@ class MAML(MetaGradient):
         labels, smoothing = adaptation.episode.query.labels, self.label_smoothing
 
         def query_loss(values: Tensors) -> tuple[Tensor, Tensor]:
-            adapted = inner_loop.adapt(parameters.with_tensors(values), task)
-            scores = inner_loop.judge(adapted, task)
+            scores = inner_loop.judge(inner_loop.adapt(parameters.with_tensors(values), task), task)
             return cross_entropy(scores, labels, label_smoothing=smoothing), scores.detach()
 
         gradients, scores = Differentiation(functional)(query_loss, parameters.flat())
@@ -271,20 +269,19 @@ class Reptile(MetaGradient):
         self.weight_rate = weight_rate
         self.logit_rate = logit_rate
 
+    @torch.no_grad()
     def task_gradient(
         self, inner_loop: InnerLoop, parameters: Parameters, adaptation: Adaptation, functional: bool
     ) -> tuple[Parameters, Metrics]:
         """Adapt, and take the difference."""
         task = replace(adaptation, differentiate=Differentiation(functional))
-        with torch.no_grad():
-            adapted = inner_loop.adapt(parameters, task)
-            scores = inner_loop.judge(adapted, task)
-            gradients = Parameters(
-                {k: self.weight_rate * (v - adapted.weights[k]) for k, v in parameters.weights.items()},
-                {k: self.logit_rate * (v - adapted.logits[k]) for k, v in parameters.logits.items()},
-                {k: self.weight_rate * (v - adapted.head[k]) for k, v in parameters.head.items()},
-            )
-        return gradients, task_metrics(scores, adaptation.episode.query.labels)
+        adapted = inner_loop.adapt(parameters, task)
+        gradients = Parameters(
+            {k: self.weight_rate * (v - adapted.weights[k]) for k, v in parameters.weights.items()},
+            {k: self.logit_rate * (v - adapted.logits[k]) for k, v in parameters.logits.items()},
+            {k: self.weight_rate * (v - adapted.head[k]) for k, v in parameters.head.items()},
+        )
+        return gradients, task_metrics(inner_loop.judge(adapted, task), adaptation.episode.query.labels)
 
 
 class MetaNAS(Reptile):

@@ -273,8 +273,7 @@ class Derived(Relaxation):
 
     def __call__(self, logits: Mapping[str, Tensor], noise: Mapping[str, Tensor], progress: float) -> Mixture:
         """Derive; ``noise`` and ``progress`` are not used, and no gradient flows."""
-        derived = self.space.derive({name: value.detach() for name, value in logits.items()})
-        gates = one_hot(self.space.choices, derived)
+        gates = one_hot(self.space.choices, self.space.derive({name: own.detach() for name, own in logits.items()}))
         return {name: Gate(gate.weights.to(logits[name]), gate.index) for name, gate in gates.items()}
 
 

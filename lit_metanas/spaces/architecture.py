@@ -100,11 +100,6 @@ class Architecture(Mapping[str, str]):
         return dict(self._labels)
 
 
-def layer_prefix(place: int, shared: bool) -> str:
-    """The beginning of the names of a layer's choices, which all layers may share."""
-    return "" if shared else f"layer{place}."
-
-
 def labels_of(choices: Iterable[Choice]) -> dict[str, tuple[str, ...]]:
     """The labels of each choice, by its name."""
     return {choice.name: choice.labels for choice in choices}
@@ -160,9 +155,10 @@ def check_labels(labels: Mapping[str, Sequence[str]], left: Mapping[str, Sequenc
 
 def restrict(choices: Sequence[Choice], fixed: Mapping[str, Sequence[str]], space: str) -> tuple[Choice, ...]:
     """The choices with the labels that are left, in the usual order."""
-    check_labels(fixed, labels_of(choices), space)
-    kept = []
-    for choice in choices:
-        wanted = fixed.get(choice.name, choice.labels)
-        kept.append(replace(choice, labels=tuple(label for label in choice.labels if label in wanted)))
-    return tuple(kept)
+    labels = labels_of(choices)
+    check_labels(fixed, labels, space)
+    left = {**labels, **fixed}
+    return tuple(
+        replace(choice, labels=tuple(label for label in choice.labels if label in left[choice.name]))
+        for choice in choices
+    )

@@ -250,8 +250,7 @@ class BodyChild(ChildNetwork):
         statistics = {name for name in own if name.endswith((".mean", ".var"))}
         found = inherit(weights, {name: tensor for name, tensor in own.items() if name not in statistics})
         for name in statistics & weights.keys():  # perhaps a narrower child's: further channels keep their own
-            common = min(len(weights[name]), len(own[name]))
-            found[name] = torch.cat([weights[name][:common].to(own[name]), own[name][common:]])
+            own[name][: len(weights[name])] = weights[name][: len(own[name])]
         for name, value in found.items():
             own[name].copy_(value)
         self._inherit_head(weights)
@@ -275,9 +274,23 @@ class UnsharedChild(BodyChild):
             return super()._count(body, shape)
         return convolved_flops(body, shape)
 
+    @torch.no_grad()
     def inherit(self, weights: Mapping[str, Tensor]) -> None:
         """Copy what another child has under the same names, the leading part that both have; the rest stays."""
-        self._copy_common(weights)
+        own = self._tensors()
+        known = own.keys() & weights.keys()
+        if weights and not known:
+            raise ValueError("The weights hold none of this network's: they come from another space.")
+        for name in known:
+            given, taken = weights[name], own[name]
+            if given.dim() != taken.dim():
+                raise ValueError(
+                    f"The weights hold '{name}' {tuple(given.shape)}, not {tuple(taken.shape)}: they come from another "
+                    "space."
+                )
+            part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
+            taken[part] = given[part]
+        self._inherit_head(weights)
 
 
 def _fixed_norms(body: nn.Module) -> set[nn.Module]:

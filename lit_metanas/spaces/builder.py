@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lit_metanas.spaces.architecture import Choice, check_dropouts, layer_prefix
+from lit_metanas.spaces.architecture import Choice, check_dropouts
 from lit_metanas.spaces.mixed_layers import (
     CountedFlops,
     MixedChannels,
@@ -306,11 +306,11 @@ class LayerStack(nn.Module):
         self.depth = build.question("depth", layout.depths)
         self.depths = [int(label) for label in self.depth.labels]
 
-    @contextmanager
-    def asking(self, build: Builder, layout: StackLayout, place: int) -> Iterator[str]:
-        """The prefix of the names of a layer's choices, which are asked for within: they matter if it is computed."""
-        with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
-            yield layer_prefix(place, layout.shared)
+    def places(self, build: Builder, layout: StackLayout) -> Iterator[tuple[int, str]]:
+        """Each layer's place and its choices' prefix: those that are asked for in the loop matter if it is computed."""
+        for place in range(1, max(self.depths) + 1):
+            with build.where("depth", [str(depth) for depth in layout.depths if depth >= place]):
+                yield place, "" if layout.shared else f"layer{place}."
 
     def computed_depths(self) -> list[int]:
         """The numbers of layers that are computed: the sampled one, or all."""

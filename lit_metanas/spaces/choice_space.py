@@ -189,23 +189,19 @@ class ChoiceSpace(ABC):
             ValueError: an active choice is missing, or a value is none of its labels.
         """
         labels: dict[str, str] = {}
-        active: dict[str, str] = {}
         for choice in self.choices:
-            name, label = prefix + choice.name, choice.labels[0]
-            matters = choice.active(active)
+            name, matters = prefix + choice.name, choice.active(labels)
             if name in parameters:
                 value = parameters[name]
-                if (found := choice.label_of(value)) is None:
+                if (label := choice.label_of(value)) is None:
                     raise ValueError(
                         f"'{name}' is {value!r}, which is not a label of the choice: use {', '.join(choice.labels)}."
                     )
-                label = found
+                if matters:
+                    labels[choice.name] = label
             elif matters:
                 has = ", ".join(f"'{given}'" for given in list(parameters)[:5]) or "none"
                 raise ValueError(f"There is no parameter '{name}' for the choice '{choice.name}', but {has}.")
-            labels[choice.name] = label
-            if matters:
-                active[choice.name] = label
         return self.canonical(labels)
 
 

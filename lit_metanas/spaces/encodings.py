@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lit_metanas.io.settings import keeps_arguments
-from lit_metanas.spaces.architecture import Architecture, check_labels, labels_of
+from lit_metanas.spaces.architecture import Architecture, Choice, check_labels, labels_of
 from lit_metanas.spaces.choice_space import ChoiceSpace
 
 
@@ -66,15 +66,13 @@ class OneHotEncoding(Encoding):
 
     def __init__(self, space: ChoiceSpace) -> None:
         self.space = space
-        widths: dict[str, int] = {}
-        named = [(choice.group or choice.name, choice) for choice in space.choices]
-        for group, choice in named:
-            widths[group] = widths.get(group, 0) + len(choice.labels) + bool(choice.active_if)
-        self.groups = tuple(widths.values())
-        order = sorted(named, key=lambda pair: list(widths).index(pair[0]))
+        grouped: dict[str, list[Choice]] = {}
+        for choice in space.choices:
+            grouped.setdefault(choice.group or choice.name, []).append(choice)
+        self.groups = tuple(sum(len(own.labels) + bool(own.active_if) for own in group) for group in grouped.values())
         self._places: dict[tuple[str, str], list[int]] = {}
         place = 0
-        for _, choice in order:
+        for choice in chain.from_iterable(grouped.values()):
             end = place + len(choice.labels)
             active = [end] * bool(choice.active_if)
             self._places |= {(choice.name, label): [place + n, *active] for n, label in enumerate(choice.labels)}

@@ -64,7 +64,7 @@ class NASBenchGraph(ChoiceSpace):
             raise ValueError("A graph network of skip connections alone has no weights: give another operation.")
         self.operations = tuple(sorted(operations, key=GRAPH_OPERATIONS.index))
         self.choices = (
-            Choice("link", tuple(_link_text(link) for link in LINKS)),
+            Choice("link", tuple(",".join(map(str, link)) for link in LINKS)),
             *(Choice(f"op{node}", self.operations, group="op") for node in range(1, GRAPH_NODES + 1)),
         )
 
@@ -86,7 +86,8 @@ class NASBenchGraph(ChoiceSpace):
             raise ValueError(f"NAS-Bench-Graph has four operations: got {len(ops)}, {', '.join(ops)}.")
         check_known(self.name, "ops", ops, self.operations)
         link, ops = _standard(tuple(link), tuple(ops))
-        return Architecture({"link": _link_text(link), **{f"op{node}": op for node, op in enumerate(ops, start=1)}})
+        labels = {f"op{node}": operation for node, operation in enumerate(ops, start=1)}
+        return Architecture({"link": ",".join(map(str, link)), **labels})
 
     def link_and_ops(self, labels: Mapping[str, str]) -> tuple[list[int], list[str]]:
         """The architecture in the paper's notation, as ``architecture`` reads it."""
@@ -106,19 +107,13 @@ class NASBenchGraph(ChoiceSpace):
     def key(self, architecture: Mapping[str, str]) -> int:
         """The published hash of an architecture: decimal digits of its link and operations, the same in both spaces."""
         link, ops = self.link_and_ops(self.canonical(architecture))
-        number = LINKS.index(tuple(link))
-        for operation in ops:
-            number = number * 10 + GRAPH_OPERATIONS.index(operation)
-        return number
+        digits = [LINKS.index(tuple(link)), *map(GRAPH_OPERATIONS.index, ops)]
+        return int("".join(map(str, digits)))
 
     def architectures(self) -> Iterator[Architecture]:
         """All different networks with weights, 26,206 of them in the space of nine operations."""
         networks = product(LINKS, product(self.operations, repeat=GRAPH_NODES))
         yield from self._buildable(starmap(self.architecture, networks))
-
-
-def _link_text(link: Sequence[int]) -> str:
-    return ",".join(map(str, link))
 
 
 @cache  # at most 24 links times 9 ** 4 operations
@@ -197,8 +192,8 @@ def _places(link: Sequence[int], ops: Sequence[str]) -> tuple[list[int], ...]:
     size = len(GRAPH_OPERATIONS)
     leaves = _leaves(link)
     relations = [size + numbers[leaf - 1] for leaf in leaves]
-    for number, father in zip(numbers, link, strict=True):
-        relations.append((father and (2 + numbers[father - 1]) * size) + number)
+    fathers = zip(numbers, link, strict=True)
+    relations += [(father and (2 + numbers[father - 1]) * size) + number for number, father in fathers]
     positions = [place * size + number for place, number in enumerate(numbers)]
     paths = [crc32(" ".join(_path(leaf, link, ops)).encode()) % BUCKETS for leaf in leaves]
     return [LINKS.index(tuple(link))], positions, numbers, relations, paths

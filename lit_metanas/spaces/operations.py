@@ -75,10 +75,10 @@ def rectified(values: Tensor) -> Tensor:
 def merged_kernel(gate: Gate, kernels: Sequence[Tensor]) -> Tensor:
     """Mix square kernels of odd sizes, each ``(out, in, k, k)``, into one of the largest size, about its centre."""
     size = max(kernel.shape[-1] for kernel in kernels)
-    total = torch.zeros(())
-    for weight, kernel in zip(gate.weights, kernels, strict=True):
-        total = total + F.pad(weight * kernel, ((size - kernel.shape[-1]) // 2,) * 4)
-    return total
+    weighted = zip(gate.weights, kernels, strict=True)
+    return sum(
+        (F.pad(weight * kernel, ((size - kernel.shape[-1]) // 2,) * 4) for weight, kernel in weighted), torch.zeros(())
+    )
 
 
 def with_dense_gradient(outputs: Tensor) -> Tensor:
@@ -107,12 +107,9 @@ def affine(inputs: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 def halve(pool: str, inputs: Tensor, *, up: bool) -> Tensor:
     """Pool ``(n, channels, height, width)`` to half the height and width, which are rounded ``up`` or down."""
-    match pool:
-        case "max":
-            return F.max_pool2d(inputs, 2, ceil_mode=up)
-        case "avg":
-            return halve_by_mean(inputs, up=up)
-    raise KeyError(pool)
+    if pool == "max":
+        return F.max_pool2d(inputs, 2, ceil_mode=up)
+    return halve_by_mean(inputs, up=up)
 
 
 def halve_by_mean(inputs: Tensor, *, up: bool = True) -> Tensor:
@@ -226,10 +223,9 @@ class _BatchNormRowsGradient(torch.autograd.Function):
 def _rows_backward(
     gradient: Tensor, rows: Tensor, scale: Tensor | None, mean: Tensor, inverse: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_batch_norm_backward(
+    return torch.ops.aten.native_batch_norm_backward(
         gradient, rows, scale, None, None, mean, inverse, True, EPSILON, [True, True, True]
     )
-    return found
 
 
 def channel_moments(inputs: Tensor) -> tuple[Tensor, Tensor]:

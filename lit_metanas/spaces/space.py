@@ -258,12 +258,9 @@ class SearchSpace(ChoiceSpace):
         key = (Architecture(architecture), tuple(plain_shape(shape)), way)
         if key not in self._costs:
             with torch.random.fork_rng(devices=[]):
-                self._costs[key] = self._counted(architecture, shape, way)
+                child = self.build(architecture, shape, way)
+            self._costs[key] = NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)
         return self._costs[key]
-
-    def _counted(self, architecture: Architecture, shape: Shape, way: int) -> NetworkCost:
-        child = self.build(architecture, shape, way)
-        return NetworkCost(sum(own.numel() for own in child.parameters()), child.flops)
 
     @cached_property
     def _costs(self) -> dict[tuple[Architecture, tuple[int | str, ...], int], NetworkCost]:

@@ -278,24 +278,6 @@ class ChildNetwork(nn.Module, ABC):
         return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
     @torch.no_grad()
-    def _copy_common(self, weights: Mapping[str, Tensor]) -> None:
-        # Copy what another child has under the same names, the leading part that both have, and the classifier.
-        own = self._tensors()
-        known = own.keys() & weights.keys()
-        if weights and not known:
-            raise ValueError("The weights hold none of this network's: they come from another space.")
-        for name in known:
-            given, taken = weights[name], own[name]
-            if given.dim() != taken.dim():
-                raise ValueError(
-                    f"The weights hold '{name}' {tuple(given.shape)}, not {tuple(taken.shape)}: they come from another "
-                    "space."
-                )
-            part = tuple(slice(min(one, other)) for one, other in zip(given.shape, taken.shape, strict=True))
-            taken[part] = given[part].to(taken)
-        self._inherit_head(weights)
-
-    @torch.no_grad()
     def _inherit_head(self, weights: Mapping[str, Tensor]) -> None:
         # Copy the classifier where it has as many classes, for the leading features.
         head = weights.get("head.weight")

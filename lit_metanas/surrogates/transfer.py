@@ -86,9 +86,8 @@ class SourceGP:
 
     def mean(self, kernel: GroupedKernel, features: Tensor) -> Tensor:
         """The posterior mean in standard units over the candidates, shape ``(m,)``, for features ``(m, d)``."""
-        parts = features.split(PREDICTION_CHUNK)
-        means = [self.weights @ kernel(self.parameters, self.features, part) for part in parts]
-        return (torch.cat(means) - self.location) / self.spread
+        parts = (kernel(self.parameters, self.features, part) for part in features.split(PREDICTION_CHUNK))
+        return (torch.cat([self.weights @ part for part in parts]) - self.location) / self.spread
 
 
 def fit_source(scores: TaskScores, kernel: GroupedKernel, candidates: Tensor) -> SourceGP:

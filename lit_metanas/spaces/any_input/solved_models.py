@@ -64,13 +64,13 @@ class SolvedModels:
         """The passes of a training on so many examples."""
         return 1
 
+    @abstractmethod
     def uncounted_flops(self, architecture: Architecture, shape: Shape, examples: int) -> int:
         """The time of a training on so many examples, in FLOPs, besides those that are counted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def network(self, architecture: Architecture, shape: Shape, way: int) -> SolvedNetwork:
         """The network that an architecture describes, with zeros as its weights."""
-        raise NotImplementedError
 
     def child(
         self, architecture: Architecture, shape: Shape, way: int, weights: Mapping[str, Tensor] | None = None
@@ -187,8 +187,7 @@ class RidgeNetwork(SolvedNetwork):
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, *shape)`` to ``(n, way)``."""
         if torch.compiler.is_compiling():  # a program computes as many at once as it is given
-            scores: Tensor = self.head(self.features(inputs))
-            return scores
+            return self.head(self.features(inputs))
         return torch.cat([self.head(self.features(some)) for some in inputs.split(FEATURES_AT_ONCE)])
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from lit_metanas.spaces.architecture import Choice, edge_name
 from lit_metanas.spaces.body_networks import BodyChild, convolved_flops
 from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.cells.cell_operations import CELL_OPERATIONS, CellState, Norms, Operation, entry
-from lit_metanas.spaces.mixed_layers import CountedFlops
+from lit_metanas.spaces.mixed_layers import CountedFlops, weighed_outputs
 from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
 
@@ -44,10 +44,9 @@ def is_edge(name: str) -> bool:
     return ".edge" in name
 
 
-def sources(pair: str) -> tuple[int, int]:
-    """The inputs of a pair by its label, such as ``0+1``."""
-    first, second = pair.split("+")
-    return int(first), int(second)
+def sources(pair: str) -> tuple[int, ...]:
+    """The two inputs of a pair by its label, such as ``0+1``."""
+    return tuple(map(int, pair.split("+")))
 
 
 class Site(NamedTuple):
@@ -160,13 +159,11 @@ class Cell(nn.Module):
     def _state(self, value: Tensor) -> Tensor | CellState:
         return CellState(value) if self.reuse else value
 
-    def _join(self, node: int, states: Sequence[Tensor | CellState]) -> Tensor | None:
+    def _join(self, node: int, states: Sequence[Any]) -> Tensor | None:
+        # Each state is a tensor or a `CellState`.
         weights = self._weights(node)
-        terms = []
-        for source in self._computed_sources(node):
-            factor = {"factor": weights[source]} if source in weights else {}
-            terms.append(self.edges[f"{source}-{node}"](states[source], **factor))
-        return sum_of(terms)
+        edges = {source: self.edges[f"{source}-{node}"] for source in self._computed_sources(node)}
+        return sum_of([weighed_outputs(edge, states[source], weights.get(source)) for source, edge in edges.items()])
 
     def _weights(self, node: int) -> dict[int, Tensor]:
         # What the outputs of a node's edges are multiplied by, by source; nothing for one.

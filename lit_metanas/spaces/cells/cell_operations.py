@@ -15,9 +15,6 @@ from lit_metanas.spaces.builder import Builder
 from lit_metanas.spaces.mixed_layers import MixedNorm, WeighedLayers, weighed_outputs
 from lit_metanas.spaces.mixture import current
 
-Place = Literal["stem", "operation", "pool"]
-"""Where a batch-norm stands: after the stem, in an operation with weights, or after a pooling."""
-
 
 @dataclass(frozen=True)
 class Norms:
@@ -26,8 +23,8 @@ class Norms:
     build: Builder
     pools: bool  # whether there is one after a pooling, without scale and shift
 
-    def __call__(self, width: int, place: Place) -> nn.Module:
-        """The layer for ``width`` channels at a place."""
+    def __call__(self, width: int, place: Literal["stem", "operation", "pool"]) -> nn.Module:
+        """The layer for ``width`` channels after the stem, in an operation with weights, or after a pooling."""
         if place == "pool" and not self.pools:
             return nn.Identity()
         if place == "pool":

@@ -49,9 +49,6 @@ METANAS_OPERATIONS = (
     "dil_conv_3x3",
 )
 
-
-COMPUTED = [2, 3, 4, 5]
-"""Nodes that a DARTS cell computes."""
 FORM = "Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))"
 
 _STEPS = r"\[((?:\('\w+',\d\),?){8})\]"
@@ -105,7 +102,7 @@ class DARTSCell(SearchSpace):
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         check_positive(self.name, {"cells": cells, "channels": channels})
-        self.layout = CellLayout(len(COMPUTED), cells, channels, DARTS_OPERATIONS, normalised_pools, auxiliary)
+        self.layout = CellLayout(4, cells, channels, DARTS_OPERATIONS, normalised_pools, auxiliary)
         self.choices = self._with_edges_kept(restrict(self.layout.choices(), fixed or {}, self.name))
 
     def from_genotype(self, text: str) -> Architecture:
@@ -120,7 +117,7 @@ class DARTSCell(SearchSpace):
         labels: dict[str, str] = {}
         for kind, steps in zip(KINDS, found.groups(), strict=True):
             pairs = re.findall(r"'(\w+)',(\d)", steps)
-            for place, node in enumerate(COMPUTED):
+            for place, node in enumerate(self.layout.targets()):
                 # In whatever order a node's two inputs are given.
                 edges = {int(source): operation for operation, source in pairs[2 * place : 2 * place + 2]}
                 if len(edges) < 2 or max(edges) >= node:
@@ -137,7 +134,7 @@ class DARTSCell(SearchSpace):
         for kind in KINDS:
             steps = [
                 f"('{labels[edge_name(source, node, kind)]}', {source})"
-                for node in COMPUTED
+                for node in self.layout.targets()
                 for source in sources(labels[inputs_name(kind, node)])
             ]
             parts.append(f"{kind}=[{', '.join(steps)}], {kind}_concat=range(2, 6)")

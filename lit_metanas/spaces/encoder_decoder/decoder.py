@@ -146,7 +146,6 @@ class DecoderLayer(nn.Module):
         normalised, now = first(rows), dict[str, Tensor]()
 
         def computed(label: str) -> Tensor:
-            outputs: Tensor
             outputs, now[label] = self.operations[label](normalised, kept.get(label))
             return outputs
 

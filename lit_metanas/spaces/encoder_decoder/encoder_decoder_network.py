@@ -45,9 +45,10 @@ class EncoderDecoder(nn.Module):
         self.steps = self.scored_steps = steps
         self.depth = build.question("decoder_depth", questions["decoder_depth"])
         operation, rates = build.question("decoder", questions["decoder"]), tuple(map(float, questions["dropout"]))
-        sizes = {"width": self.width, "heads": heads, "steps": steps, "read": -(-shape.steps // encoder.stride)}
+        read = -(-shape.steps // encoder.stride)
         self.layers = nn.ModuleList(
-            DecoderLayer(build, operation, rates, **sizes) for _ in range(max(map(int, self.depth.labels)))
+            DecoderLayer(build, operation, rates, width=self.width, heads=heads, steps=steps, read=read)
+            for _ in range(max(map(int, self.depth.labels)))
         )
         self.norm = nn.LayerNorm(self.width)
 

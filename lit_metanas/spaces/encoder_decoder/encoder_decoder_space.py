@@ -86,8 +86,9 @@ class EncoderDecoderSpace(SearchSpace):
             "dropout": tuple(map(str, decoder_dropouts)),
         }
         check_given(self.name, {"decoder_depths": decoder_depths, "decoder_dropouts": decoder_dropouts})
-        least = {"the least decoder depth": min(decoder_depths), "heads": heads, "target_steps": target_steps}
-        check_positive(self.name, least)
+        check_positive(
+            self.name, {"the least decoder depth": min(decoder_depths), "heads": heads, "target_steps": target_steps}
+        )
         check_dropouts(self.name, decoder_dropouts)
         self._check_encoder()
         own = labels_of(self.choices)

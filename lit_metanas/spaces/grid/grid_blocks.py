@@ -78,8 +78,8 @@ def normed_conv(
     kind: Callable[..., nn.Conv2d] = partial(nn.Conv2d, bias=False)
     if "none" in norms:
         kind = partial(ScaledConv2d, gain=gain)
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["conv"] = kind(channels, width, size, stride, size // 2 * (size % 2), groups=channels if depthwise else 1)
+    conv = kind(channels, width, size, stride, size // 2 * (size % 2), groups=channels if depthwise else 1)
+    layers = OrderedDict[str, nn.Module](conv=conv)
     if "batch" in norms:
         layers["norm"] = nn.BatchNorm2d(width)
     if "group" in norms:
@@ -123,7 +123,7 @@ class ResidualBlock(nn.Module):
         self.first = normed_conv(build, questions, channels, width, 3, strided=begins)
         self.inner = activation(build, questions)
         self.second = normed_conv(build, questions, width, width, 3)
-        self.shortcut: nn.Module | None = None
+        self.shortcut: nn.Module = nn.Identity()
         if begins:
             self.shortcut = normed_conv(build, questions, channels, width, 1, strided=True, gain=1.0)
         self.branch = Branch(build, questions)
@@ -132,9 +132,7 @@ class ResidualBlock(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
         branch = self.second(self.inner(self.first(inputs)))
-        if self.shortcut is not None:
-            inputs = self.shortcut(inputs)
-        return self.activation(self.branch(branch, inputs))
+        return self.activation(self.branch(branch, self.shortcut(inputs)))
 
 
 class SqueezeExcitation(nn.Module):
@@ -182,7 +180,7 @@ class ConvNeXtBlock(nn.Module):
 
     def __init__(self, build: Builder, questions: Questions, channels: int, width: int, *, begins: bool) -> None:
         super().__init__()
-        self.enter: nn.Module | None = None
+        self.enter: nn.Module = nn.Identity()
         if begins:
             self.enter = normed_conv(build, questions, channels, width, 3, strided=True, gain=1.0)
         self.depthwise = normed_conv(build, questions, width, width, 7, depthwise=True, gain=1.0)
@@ -194,8 +192,7 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, width, height / stride, width / stride)``."""
-        if self.enter is not None:
-            inputs = self.enter(inputs)
+        inputs = self.enter(inputs)
         return self.branch(self.project(self.activation(self.expand(self.depthwise(inputs)))), inputs)
 
 

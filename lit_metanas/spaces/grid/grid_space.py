@@ -92,9 +92,7 @@ class GridReadout(nn.Module):
     def __init__(self, readouts: Sequence[str]) -> None:
         super().__init__()
         self.readouts = readouts
-        self.power: nn.Parameter | None = None
-        if "gem" in readouts:
-            self.power = nn.Parameter(torch.full((1,), 3.0))
+        self.power = nn.Parameter(torch.full((1,), 3.0)) if "gem" in readouts else None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Shape ``(n, channels, height, width)`` to ``(n, features)``, by the one readout of a child."""
@@ -131,10 +129,9 @@ class StagedNetwork(nn.Module):
             return max(stage_width(*pair, place=place, most=most) for pair in product(widths.labels, growths.labels))
 
         channels = width(1)
-        self.stems = nn.ModuleDict()
-        for label in self.stem.labels:
-            size, stride = STEMS[label]
-            self.stems[label] = normed_conv(build, questions, shape.channels, channels, size, stride=stride, gain=1.0)
+        stem = partial(normed_conv, build, questions, shape.channels, channels, gain=1.0)
+        sizes = {label: STEMS[label] for label in self.stem.labels}
+        self.stems = nn.ModuleDict({label: stem(size, stride=stride) for label, (size, stride) in sizes.items()})
         self.activation = activation(build, questions)
         self.stages = nn.ModuleList()
         for place in range(1, max(map(int, depths.labels)) + 1):

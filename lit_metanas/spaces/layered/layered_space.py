@@ -75,15 +75,16 @@ class LayeredBlock(nn.Module):
             return layer if norm is None else nn.Sequential(layer, norm())
 
         # Channels are weighed behind the activation, which need not keep a zero, and not by batch-norm.
-        norms: dict[str, Make] = {"batch": partial(build.norm, largest(width))}
-        norms |= {"layer": partial(SlicedLayerNorm, width), "none": partial(Shift, width)}
+        norms: dict[str, Make] = {
+            "batch": partial(build.norm, largest(width)),
+            "layer": partial(SlicedLayerNorm, width),
+            "none": partial(Shift, width),
+        }
         norm = partial(choice, "norm", norms)
-        if self.merged:
-            kernels = {label: partial(convolution, int(label)) for label in layout.questions["kernel"]}
-            self.conv = choice("kernel", kernels, norm)
-        else:  # each with a norm of its own, so that they are not mixed as one convolution
-            kernels = {label: partial(convolution, int(label), norm) for label in layout.questions["kernel"]}
-            self.conv = choice("kernel", kernels)
+        # Kernels that each have a norm of their own are not mixed as one convolution.
+        own, common = (None, norm) if self.merged else (norm, None)
+        kernels = {label: partial(convolution, int(label), own) for label in layout.questions["kernel"]}
+        self.conv = choice("kernel", kernels, common)
         self.skip = choice("skip", {"none": None, "residual": partial(convolution, 1)}, norm)
         self.activation = choice("activation", ACTIVATIONS)
         self.units = build.channels(width)
@@ -100,8 +101,7 @@ class LayeredBlock(nn.Module):
             outputs = self._activate(self._pool(outputs, up))
         else:
             outputs = self._pool(self._activate(outputs), up)
-        outputs = self.dropout(self.units(outputs))
-        return outputs
+        return self.dropout(self.units(outputs))
 
     def _pools_first(self) -> bool:
         # The maximum of increasing values is the value of the maximum, for a quarter of the activations.
@@ -112,8 +112,7 @@ class LayeredBlock(nn.Module):
         activation = self.asked["activation"]
         if activation.name and tuple(activation.computed_labels()) == ("ReLU",):
             return activation.combine(lambda label: rectified(inputs))
-        outputs: Tensor = self.activation(inputs)
-        return outputs
+        return self.activation(inputs)
 
     def _pool(self, inputs: Tensor, up: bool) -> Tensor:
         return self.asked["pool"].combine(partial(halve, inputs=inputs, up=up))
@@ -150,10 +149,8 @@ class LayeredNetwork(LayerStack):
         channels, height, width = image_shape(shape)
         widths: list[Number] = [channels]
         self.layers = nn.ModuleDict()
-        for place in range(1, max(self.depths) + 1):
-            with self.asking(build, layout, place) as prefix:
-                block = LayeredBlock(build, layout, prefix, widths[-1])
-            self.layers[str(place)] = block
+        for place, prefix in self.places(build, layout):
+            self.layers[str(place)] = block = LayeredBlock(build, layout, prefix, widths[-1])
             widths.append(block.width)
         self.sizes = {
             label: map_sizes(height, width, max(self.depths), up=label == "up") for label in self.rounding.labels
@@ -254,20 +251,20 @@ class LayeredSpace(SearchSpace):
             if size < 1 or size % 2 == 0:
                 raise ValueError(f"{self.name}: kernel size {size} is not odd and positive: use 1, 3, 5, 7, …")
         check_dropouts(self.name, dropouts)
-        numbers = {"the least depth": min(depths, default=1), "the least width": min(widths, default=1)}
-        check_positive(self.name, numbers)
+        check_positive(
+            self.name, {"the least depth": min(depths, default=1), "the least width": min(widths, default=1)}
+        )
         check_known(self.name, "mix", (mix,), get_args(Mix))
-        questions = {
-            "kernel": tuple(map(str, kernels)),
-            "width": tuple(map(str, widths)),
-            "norm": check_known(self.name, "norms", norms, NORMS),
-            "skip": check_known(self.name, "skips", skips, SKIPS),
-            "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
-            "pool": check_known(self.name, "pools", pools, POOLS),
-            "dropout": tuple(f"{rate:g}" for rate in dropouts),
-        }
         self.layout = LayeredLayout(
-            questions=questions,
+            questions={
+                "kernel": tuple(map(str, kernels)),
+                "width": tuple(map(str, widths)),
+                "norm": check_known(self.name, "norms", norms, NORMS),
+                "skip": check_known(self.name, "skips", skips, SKIPS),
+                "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
+                "pool": check_known(self.name, "pools", pools, POOLS),
+                "dropout": tuple(f"{rate:g}" for rate in dropouts),
+            },
             depths=tuple(sorted(depths)),
             widths=tuple(widths),
             shared=shared,

@@ -54,8 +54,9 @@ class MLPLayer(nn.Module):
         self.linear = SlicedLinear(numbers, width)
         self.normed = build.question(f"{prefix}norm", questions["norm"])
         self.norm = SlicedLayerNorm(width) if "layer" in self.normed.labels else None
-        activations = {label: ACTIVATIONS[label] for label in questions["activation"]}
-        self.activation = build.choice(f"{prefix}activation", activations)
+        self.activation = build.choice(
+            f"{prefix}activation", {label: ACTIVATIONS[label] for label in questions["activation"]}
+        )
         self.units = build.channels(width)
         self.dropout = build.dropout(f"{prefix}dropout", [float(rate) for rate in questions["dropout"]], width)
         self.skip = None if first else build.question(f"{prefix}skip", questions["skip"])
@@ -83,10 +84,9 @@ class MLPNetwork(LayerStack):
         super().__init__(build, layout)
         self.layers = nn.ModuleDict()
         numbers: Number = shape.numbers
-        for place in range(1, max(self.depths) + 1):
-            with self.asking(build, layout, place) as prefix:
-                width = build.number("width", layout.widths)
-                self.layers[str(place)] = MLPLayer(build, layout, prefix, numbers, width, first=place == 1)
+        for place, prefix in self.places(build, layout):
+            width = build.number("width", layout.widths)
+            self.layers[str(place)] = MLPLayer(build, layout, prefix, numbers, width, first=place == 1)
             numbers = width
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -145,20 +145,22 @@ class MLPSpace(SearchSpace):
         shared: bool = False,
         fixed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        questions = {
-            "norm": check_known(self.name, "norms", norms, LAYER_NORMS),
-            "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
-            "dropout": tuple(f"{rate:g}" for rate in dropouts),
-            "skip": check_known(self.name, "skips", skips, SKIPS),
-        }
+        self.layout = StackLayout(
+            questions={
+                "norm": check_known(self.name, "norms", norms, LAYER_NORMS),
+                "activation": check_known(self.name, "activations", activations, ACTIVATIONS),
+                "dropout": tuple(f"{rate:g}" for rate in dropouts),
+                "skip": check_known(self.name, "skips", skips, SKIPS),
+            },
+            depths=tuple(sorted(depths)),
+            widths=tuple(widths),
+            shared=shared,
+        )
         check_given(self.name, {"dropouts": dropouts, "depths": depths, "widths": widths})
         check_dropouts(self.name, dropouts)
         check_positive(self.name, {"the least width": min(widths)})
         if min(depths) < 0:
             raise ValueError(f"{self.name}: the least depth is {min(depths)}; give at least 0, a linear classifier.")
-        self.layout = StackLayout(
-            questions=questions, depths=tuple(sorted(depths)), widths=tuple(widths), shared=shared
-        )
         self.choices = restrict(self.choices, fixed or {}, self.name)
 
     def body(self, shape: Shape, build: Builder) -> MLPNetwork:
@@ -227,5 +229,4 @@ class TextRowSpace(SearchSpace):
         assert isinstance(shape, TextRowShape)
         with build.part(TEXT):
             text = self.text.body(shape.text, build)
-        row = self.row.body(RowShape(shape.numbers + text.width), build)
-        return TextRowNetwork(text, row, shape)
+        return TextRowNetwork(text, self.row.body(RowShape(shape.numbers + text.width), build), shape)

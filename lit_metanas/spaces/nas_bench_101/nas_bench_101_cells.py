@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import md5
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import NamedTuple
 
 import torch
@@ -101,11 +101,8 @@ def module_hash(cell: CellGraph) -> str:
     labels = (-1, *cell.operations, -2)
     hashes = [_md5(str((len(out[vertex]), len(into[vertex]), labels[vertex]))) for vertex in vertices]
     for _ in vertices:
-        mixed = []
-        for vertex in vertices:
-            before, after = ("".join(sorted(hashes[other] for other in side[vertex])) for side in (into, out))
-            mixed.append(_md5(f"{before}|{after}|{hashes[vertex]}"))
-        hashes = mixed
+        before, after = (["".join(sorted(hashes[other] for other in own)) for own in side] for side in (into, out))
+        hashes = [_md5("|".join(own)) for own in zip(before, after, hashes, strict=True)]
     return _md5(str(sorted(hashes)))
 
 
@@ -189,8 +186,7 @@ class NASBench101Cell(nn.Module):
         label = VERTEX_OPERATIONS[self.cell.operations[vertex - 1]]
         if label not in VERTEX_KERNELS:
             return F.max_pool2d(inputs, 3, stride=1, padding=1)
-        outputs: Tensor = self.convolutions[f"{label}_{vertex}"](inputs)
-        return outputs.relu()
+        return self.convolutions[f"{label}_{vertex}"](inputs).relu()
 
 
 class NASBench101Network(nn.Module):
@@ -200,12 +196,9 @@ class NASBench101Network(nn.Module):
         super().__init__()
         self.stem = _normalised(shape[0], channels, 3)
         self.size = cells
-        self.cells = nn.ModuleList()
-        self.known_features = channels
-        for place in range(stacks * cells):
-            width = channels * 2 ** (place // cells)
-            self.cells.append(NASBench101Cell(cell, before=self.known_features, width=width))
-            self.known_features = width
+        widths = [channels, *(channels * 2 ** (place // cells) for place in range(stacks * cells))]
+        self.cells = nn.ModuleList(NASBench101Cell(cell, before=before, width=own) for before, own in pairwise(widths))
+        self.known_features = widths[-1]
         self.known_flops = cell_cost(cell, shape=shape, channels=channels, stacks=stacks, cells=cells, way=0).flops
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import product
@@ -94,13 +95,9 @@ class NASBench201(SearchSpace):
         Raises:
             ValueError: the text is not that of a cell.
         """
-        by_edge: dict[tuple[str, int], str] = {}
-        for node, inputs in enumerate(text.strip().split("+"), start=1):
-            for item in inputs.strip("|").split("|"):
-                operation, _, source = item.partition("~")
-                by_edge[source, node] = operation
-        cell = tuple(by_edge.get((str(source), target), "") for source, target in EDGES)
-        if not set(cell) <= set(EDGE_OPERATIONS) or format_cell(cell) != text.strip():
+        cell = tuple(re.findall(r"(\w+)~", text))
+        known = len(cell) == len(EDGES) and set(cell) <= set(EDGE_OPERATIONS)
+        if not known or format_cell(cell) != text.strip():
             raise ValueError(
                 f"'{text}' is not a cell of NAS-Bench-201: write |x~0|+|x~0|x~1|+|x~0|x~1|x~2| "
                 f"where each x is one of {', '.join(EDGE_OPERATIONS)}."
@@ -167,11 +164,9 @@ def _architecture(cell: CellLabels) -> Architecture:
 
 def format_cell(cell: Sequence[str]) -> str:
     """The literature's notation, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|…|``: inputs of nodes 1, 2 and 3."""
-    nodes = []
-    for node in range(1, CELL_NODES):
-        inputs = (f"{operation}~{source}" for operation, (source, end) in zip(cell, EDGES, strict=True) if end == node)
-        nodes.append(f"|{'|'.join(inputs)}|")
-    return "+".join(nodes)
+    operations = dict(zip(EDGES, cell, strict=True))
+    nodes = ([f"{operations[source, node]}~{source}" for source in range(node)] for node in range(1, CELL_NODES))
+    return "+".join(f"|{'|'.join(inputs)}|" for inputs in nodes)
 
 
 @cache
@@ -196,13 +191,12 @@ def expression(cell: Sequence[str]) -> str:
     # place among the sorted terms and `#` stays a term. So some equal graphs are apart; with sums sorted anew and
     # without `#` there would be 4,930.
     nothing = "#"
+    operations = dict(zip(EDGES, cell, strict=True))
     nodes = ["0"]
     for target in range(1, CELL_NODES):
         terms = []
-        for operation, (source, end) in zip(cell, EDGES, strict=True):
-            if end != target:
-                continue
-            value = nodes[source]
+        for source, value in enumerate(nodes):
+            operation = operations[source, target]
             if operation == "none" or value == nothing:
                 value = nothing
             elif operation != "skip_connect":

@@ -135,10 +135,9 @@ class SequenceLayers(LayerStack):
         self.layers = nn.ModuleDict()
         self.stride = layout.stride  # steps of an input that become one behind all layers
         steps = -(-shape.steps // layout.stride)
-        for place in range(1, max(self.depths) + 1):
+        for place, prefix in self.places(build, layout):
             operations = {label: partial(make, self.width, steps) for label, make in OPERATIONS.items()}
-            with self.asking(build, layout, place) as prefix:
-                layer = SequenceLayer(build, layout, prefix, operations=operations, width=self.width)
+            layer = SequenceLayer(build, layout, prefix, operations=operations, width=self.width)
             self.layers[str(place)] = layer
             steps, self.stride = -(-steps // layer.stride), self.stride * layer.stride
 
@@ -154,8 +153,7 @@ class SequenceLayers(LayerStack):
             outputs: Tensor = self.stem(inputs)
         steps = steps.every(self.stem.stride)
         found: dict[int, tuple[Tensor, Steps]] = {}
-        for place in range(1, max(wanted) + 1):
-            layer = self.layers[str(place)]
+        for place, layer in enumerate(self.computed_layers(), start=1):
             with telling_steps(steps):
                 outputs = layer(outputs)
             assert isinstance(layer, SequenceLayer)
@@ -174,14 +172,10 @@ class SequenceNetwork(SequenceLayers):
 
     def __init__(self, build: Builder, layout: SequenceLayout, shape: SeriesShape | TokenShape) -> None:
         super().__init__(build, layout, shape)
-        self.readouts = nn.ModuleDict()
         self.per_step = layout.readouts == ("each",)  # whether the features are those of each step
-        self.scored_steps = 1
-        if self.per_step:
-            self.scored_steps = -(-shape.steps // self.stride)
+        self.scored_steps = -(-shape.steps // self.stride) if self.per_step else 1
         makers = {label: partial(READOUTS[label], self.width) for label in layout.readouts}
-        for depth in self.depths:
-            self.readouts[str(depth)] = build.choice("readout", makers)
+        self.readouts = nn.ModuleDict({str(depth): build.choice("readout", makers) for depth in self.depths})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Series ``(n, features, steps)`` or tokens ``(n, steps)`` to features ``(n, width)``, or of each step."""

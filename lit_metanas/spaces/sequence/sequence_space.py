@@ -169,5 +169,4 @@ def refuse_widths(space: str, widths: Sequence[str]) -> str:
     """Why a supernet of the widths that are left cannot be computed: there are several; empty for one."""
     if len(widths) == 1:
         return ""
-    left = ", ".join(widths)
-    return f"{space}: a supernet is of one width, and {left} are left: give 'widths' one, or {ONE_BY_ONE}."
+    return f"{space}: a supernet is of one width, and {', '.join(widths)} are left: give 'widths' one, or {ONE_BY_ONE}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,8 +103,7 @@ class SelfAttention(AttentionMaps):
         """Shape ``(n, width, steps)``, unchanged."""
         maps = self.project(inputs.transpose(1, 2))
         query, key, value = (maps.select(2, part) for part in range(3))
-        mixed: Tensor = self.output(attend(query, key, value, current_steps().outside.unsqueeze(2)))
-        return mixed.transpose(1, 2)
+        return self.output(attend(query, key, value, current_steps().outside.unsqueeze(2))).transpose(1, 2)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
@@ -214,11 +213,9 @@ class Recurrence(nn.Module):
         weights = (self.input_weight, self.hidden_weight, self.input_bias, self.hidden_bias)
         if before is None:
             before = torch.zeros_like(rows[:, 0, : self.width])
-        with ExitStack() as stack:
-            if rows.is_cuda:  # cuDNN's recurrence cannot be differentiated twice
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            outputs: Tensor = torch.gru(rows, before.unsqueeze(0), weights, True, 1, 0.0, False, False, True)[0]
-        return outputs
+        # cuDNN's recurrence cannot be differentiated twice.
+        with torch.backends.cudnn.flags(enabled=False) if rows.is_cuda else nullcontext():
+            return torch.gru(rows, before.unsqueeze(0), weights, True, 1, 0.0, False, False, True)[0]
 
 
 class BidirectionalGRU(nn.Module):
