@@ -96,7 +96,6 @@ def _are_cells(column: Sequence[Any]) -> bool:
 
 
 def _columns(given: Any) -> Mapping[Any, Any] | None:
-    """Columns by name; None where there are none."""
     if isinstance(given, Mapping):
         return given
     if has_names(given):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -53,8 +53,7 @@ class ClassExamples:
 
     def _read_class(self, name: str) -> Tensor:
         """All examples of a class, shape ``(n, *shape)``: its members, if those are not files."""
-        found: Tensor = self._members[name]
-        return found
+        return cast(Tensor, self._members[name])
 
     @property
     def name(self) -> str:
@@ -135,8 +134,7 @@ class ComputedSource(TaskSource):
     ) -> Tensor:
         """Return examples of several classes, shape ``(n, *shape)``: kept ones are picked together."""
         chosen = np.fromiter(chain.from_iterable(instances), np.int64)
-        places = [self._place(subset, index) for index in class_indices]
-        owners = np.repeat(places, [len(own) for own in instances])
+        owners = np.repeat([self._place(subset, index) for index in class_indices], [*map(len, instances)])
         if not len(chosen) or (not held_out and chosen.max() < self.pool):
             found = self._kept.flatten(0, 1).index_select(0, torch.from_numpy(owners * self.pool + chosen))
         else:

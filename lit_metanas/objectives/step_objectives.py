@@ -206,8 +206,9 @@ class Transcription(SequenceObjective):
         # Certain blanks behind the end are no steps, so that a transcript that is too long for its own steps is seen.
         own = ~(scores[:, :, 1:] <= NEVER / 2).all(2)  # true of what is not a number, which is to be seen, too
         steps = (own * torch.arange(1, scores.shape[1] + 1, device=scores.device)).amax(1).clamp(min=1)
-        log_probabilities = scores.log_softmax(2).transpose(0, 1)
-        return F.ctc_loss(log_probabilities, targets, steps, lengths, blank=BLANK, zero_infinity=True)
+        return F.ctc_loss(
+            scores.log_softmax(2).transpose(0, 1), targets, steps, lengths, blank=BLANK, zero_infinity=True
+        )
 
     def predictions(self, scores: Tensor) -> list[list[int]]:
         """The symbols of the largest score of each step."""

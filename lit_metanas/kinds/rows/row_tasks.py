@@ -130,8 +130,12 @@ class TableTask(SingleTask):
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
             own = self._read(label_texts(tested, there, self.label, self.targets), tested, there)
-            given = {"tested": (table_of(tested, there, self.columns), own), "tested_in": f"'{there}'"}
-            self._options |= {"shares": (None, val, 0.0), "where": [where for where, _ in tested], **given}
+            self._options |= {
+                "shares": (None, val, 0.0),
+                "where": [where for where, _ in tested],
+                "tested": (table_of(tested, there, self.columns), own),
+                "tested_in": f"'{there}'",
+            }
             if group is not None:
                 tell_shared_groups(f"'{there}'", groups, column_groups(tested, there, group))
 

@@ -152,7 +152,6 @@ def _constant(rows: Sequence[TableRow], column: str | None, what: str, name: str
 
 
 def _channels(free: Iterable[str], place: str) -> list[str]:
-    """The columns of channels: all but those of time."""
     found = [name for name in free if name.lower() not in TIME_COLUMNS]
     if not found:
         raise ValueError(f"'{place}' has no columns of numbers: give one for each channel, and a row for each step.")

@@ -112,8 +112,7 @@ class RecordingReader:
         cut = {file: seconds for file, seconds, _ in self._read if self.features.cuts(seconds)}
         if cut:
             longest = max(sorted(cut), key=cut.__getitem__)
-            most = f"{cut[longest]:.2f} s ('{writable(str(longest))}')"
-            lost.append(f"longer and cut: {len(cut)}, up to {most}")
+            lost.append(f"longer and cut: {len(cut)}, up to {cut[longest]:.2f} s ('{writable(str(longest))}')")
         if resampled := sum(rate != self.features.rate for *_, rate in self._read):
             lost.append(f"of other rates and resampled: {resampled}")
         if lost and not self._warned:
