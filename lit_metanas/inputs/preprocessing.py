@@ -212,8 +212,7 @@ def lower_cased(text: str) -> str:
 
 def word_places(text: str) -> list[tuple[str, int, int]]:
     """The same as ``split_words``, each with the characters of the text that it was made of: from, and up to."""
-    found = ((match.span(), match.group()) for match in _pattern().finditer(text))
-    return [(word, *span) for span, written in found for word in split_words(written)]
+    return [(word, *match.span()) for match in _pattern().finditer(text) for word in split_words(match.group())]
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, ClassVar, Self
 
 import torch
@@ -211,8 +212,8 @@ class Transcription(SequenceObjective):
         )
 
     def predictions(self, scores: Tensor) -> list[list[int]]:
-        """The symbols of the largest score of each step."""
-        return [_collapse(row) for row in scores.argmax(2).tolist()]
+        """The symbols of the largest score of each step: of repetitions one, and no blanks."""
+        return [[symbol for symbol, _ in groupby(row) if symbol != BLANK] for row in scores.argmax(2).tolist()]
 
     def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the symbols, or their numbers where they have none; U+FFFD for what is no symbol."""
@@ -237,11 +238,6 @@ class Transcription(SequenceObjective):
         errors = torch.as_tensor(edit_distance(said, meant, reduction="none")).double()
         whole = torch.tensor([*map(len, meant)], dtype=torch.float64)
         return Judged(whole - errors.reshape(-1), whole)
-
-
-def _collapse(path: Sequence[int]) -> list[int]:
-    """The symbols of a path: repetitions are one, blanks none."""
-    return [now for before, now in zip([BLANK, *path], path, strict=False) if now not in (before, BLANK)]
 
 
 def _as_text(symbols: Sequence[int]) -> str:

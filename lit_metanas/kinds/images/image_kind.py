@@ -19,9 +19,9 @@ from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.image_files import (
     SUFFIXES,
     USUAL_IMAGE,
+    checked_shape,
     fit_images,
     read_image,
-    require_shape,
     shorter_side,
 )
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
@@ -121,7 +121,7 @@ class ImageKind(Kind):
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if shape is not None:
-            require_shape("images", shape)
+            shape = checked_shape("images", shape)
         listed = _in_table if table_of_files(source.path, SUFFIXES) is not None else _in_folders
         path = source.path.resolve()
         task = task_of_files(

@@ -223,7 +223,6 @@ def _task(
     where: Sequence[str] = (),
     **labelled_as: Any,
 ) -> Task:
-    """A task of series, with inputs by a preprocessing that is fitted on the train part."""
     labelled = labelled_examples(len(series), labels, noun="series", **labelled_as)
     divided = labelled.divided(shares, seed)
     own = [[series[place] for place in places.tolist()] for places, _ in divided]

@@ -84,17 +84,11 @@ class TextSource(TaskSource):
     """
 
     _sentences: Mapping[Subset, Sentences]
-    _name = ""
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._given = preprocessing
         self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
-
-    @property
-    def name(self) -> str:
-        """The first part of the ids of this source's tasks."""
-        return self._name or super().name
 
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
@@ -205,6 +199,11 @@ class TextTable(TextSource):
             place=place,
         )
         self._sentences = {subset: {name: [*texts[name].values()] for name in names[subset]} for subset in SUBSETS}
+
+    @property
+    def name(self) -> str:
+        """The first part of the ids of this source's tasks: the name of the file or folder."""
+        return self._name
 
 
 class Docstrings(TextSource):
