@@ -127,7 +127,7 @@ class Preprocessing(ABC):
 
 
 class TextPreprocessing(Preprocessing):
-    """Turns sentences into inputs in two steps: tokens, which a source keeps, and what a network gets for them.
+    """Turns sentences into tokens by number, which are a network's inputs.
 
     One that learns something of text, such as a vocabulary, is given to a source without it, and fitted on the text of
     the meta-train classes.
@@ -191,13 +191,9 @@ class TextPreprocessing(Preprocessing):
         # Nothing behind the longest word that would count is looked at, so that no text takes long.
         return self.token_lists([text[: _LONGEST_WORD * self.steps] for text in texts])
 
-    def look_up(self, tokens: Tensor) -> Tensor:
-        """What a network gets for tokens, shape ``(n, steps)``; the tokens themselves by default."""
-        return tokens
-
     def encode(self, raw: Sequence[Any]) -> Tensor:
         """The inputs of texts, shape ``(n, *shape)``."""
-        return self.look_up(self.tokens(raw))
+        return self.tokens(raw)
 
 
 def split_words(text: str) -> list[str]:

@@ -256,7 +256,12 @@ def _column_names(values: Sequence[str], place: str) -> list[str]:
 
 def _json_rows(content: str, place: str) -> Iterator[TableRow]:
     """The objects of lines, or of one list."""
-    noun, values = "Line", _json_lines(content, place)
+    noun = "Line"
+    values: Iterable[tuple[int, Any]] = (
+        (number, _parsed(line, f"Line {number} of '{place}'", "fix it, or leave it out"))
+        for number, line in enumerate(StringIO(content), 1)
+        if line.strip()
+    )
     if content.lstrip()[:1] == "[":
         whole = _parsed(content, f"'{place}'", "give a list of objects, or one on each line")
         noun, values = "Row", enumerate(whole, 1)
@@ -264,12 +269,6 @@ def _json_rows(content: str, place: str) -> Iterator[TableRow]:
         if not isinstance(row, dict):
             raise ValueError(f"{noun} {number} of '{place}' is no object of names and values: fix it, or leave it out.")
         yield f"{noun.lower()} {number}", row
-
-
-def _json_lines(content: str, place: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(StringIO(content), 1):
-        if line.strip():
-            yield number, _parsed(line, f"Line {number} of '{place}'", "fix it, or leave it out")
 
 
 def _parsed(content: str, called: str, fix: str) -> Any:

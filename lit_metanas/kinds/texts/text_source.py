@@ -133,7 +133,7 @@ class TextSource(TaskSource):
             texts = self.sentences(subset)[self.classes(subset)[class_index]]
             # Half the memory of int64, which networks get.
             self._tokens[place] = self.preprocessing.tokens(texts).to(torch.int32)
-        return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
+        return self._tokens[place][list(instances)].long()
 
 
 class TextTable(TextSource):
