@@ -150,10 +150,6 @@ class EncodedRows(RowKind):
     searched: ClassVar = {**RowKind.searched, "learning_rate": [1e-3, 3e-3, 3e-4]}
     member_epochs = 30
 
-    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
-        """No other."""
-        return {}
-
 
 class TextRowKind(RowKind):
     """Rows of a table, each with a label, a text, and other columns: tickets with fields, reviews with a price."""

@@ -294,8 +294,7 @@ def _files(module: str, others: frozenset[str]) -> list[Path]:
 def _first_sentences(file: Path) -> Iterator[str]:
     """Of the docstrings of a file: its own, and those of its classes and functions, in their order."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its escapes, which are another project's matter
+        with warnings.catch_warnings(action="ignore"):  # of its escapes, which are another project's matter
             tree = ast.parse(read_regular(file, _LARGEST_SOURCE))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return
