@@ -9,7 +9,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -87,7 +87,6 @@ class TextSource(TaskSource):
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._given = preprocessing
-        self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
 
     def sentences(self, subset: Subset) -> Sentences:
@@ -101,15 +100,13 @@ class TextSource(TaskSource):
             ValueError: it is for other examples than texts.
         """
         if self._given is None:
-            self._fitted = TextPreprocessing.checked(preprocessing, self.name)
+            self.preprocessing = TextPreprocessing.checked(preprocessing, self.name)
             self._tokens.clear()
 
-    @property
+    @cached_property
     def preprocessing(self) -> TextPreprocessing:
         """What makes inputs of sentences, with its vocabulary."""
-        if self._fitted is None:
-            self._fitted = (self._given or Words()).fitted(chain.from_iterable(self.sentences("train").values()))
-        return self._fitted
+        return (self._given or Words()).fitted(chain.from_iterable(self.sentences("train").values()))
 
     @property
     def shape(self) -> Shape:
