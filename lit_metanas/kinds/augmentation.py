@@ -56,9 +56,9 @@ AUGMENTATIONS = (*_STRENGTHS,)
 
 def colours_can_change(inputs: Tensor) -> bool:
     """Whether inputs are images in [0, 1] or of 8 bits, so that brightness and contrast mean something."""
-    if inputs.dtype == torch.uint8:
-        return True
-    return inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
+    return inputs.dtype == torch.uint8 or (
+        inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
+    )
 
 
 def augment(

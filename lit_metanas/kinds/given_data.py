@@ -333,6 +333,8 @@ def existing_path(given: Given, key: str = "data") -> Path:
 
 def has_test_part(data: Given, test: Given | None) -> bool:
     """Whether the test part was given, as that of a task is, so that none is drawn."""
-    if isinstance(data, str | os.PathLike) and parts_in(Path(data)).test is not None:
-        return True
-    return test is not None or isinstance(data, Task | TaskCollection)
+    return (
+        test is not None
+        or isinstance(data, Task | TaskCollection)
+        or (isinstance(data, str | os.PathLike) and parts_in(Path(data)).test is not None)
+    )

@@ -33,6 +33,8 @@ BlockKey: TypeAlias = tuple[int, bool, int]
 class ClassExamples:
     """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
 
+    name: str = ""  # the first part of the ids of this source's tasks
+
     def __init__(
         self,
         name: str,
@@ -44,7 +46,7 @@ class ClassExamples:
         place: str,
         noun: str = "class",
     ) -> None:
-        self._name = name
+        self.name = name
         self._members = members
         self._read: dict[str, Tensor] = {}
         self._classes = class_subsets(
@@ -54,11 +56,6 @@ class ClassExamples:
     def _read_class(self, name: str) -> Tensor:
         """All examples of a class, shape ``(n, *shape)``: its members, if those are not files."""
         return cast(Tensor, self._members[name])
-
-    @property
-    def name(self) -> str:
-        """The first part of the ids of this source's tasks."""
-        return self._name
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return the names of a subset's classes."""

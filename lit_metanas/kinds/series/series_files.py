@@ -198,8 +198,6 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
 
 def archive_pair(folder: Path) -> tuple[Path, Path] | None:
     """The files ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` of a folder with just these of their kind; None elsewhere."""
-    if not folder.is_dir():
-        return None
     files = {file.stem.rpartition("_")[2].upper(): file for file in sorted(folder.glob(f"*{ARCHIVE_SUFFIX}"))}
     if files.keys() != {"TRAIN", "TEST"}:
         return None

@@ -165,6 +165,8 @@ class TextTable(TextSource):
         (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
     """
 
+    name: str = ""  # of the file or folder
+
     def __init__(
         self,
         path: str,
@@ -179,7 +181,7 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
+        self.name = self.path.resolve().name if self.path.is_dir() else self.path.stem
         place = writable(path)
         rows = [checked_row(row, place) for row in labelled_texts(self.path, text, label)[0]]
         texts: dict[str, dict[str, str]] = {}
@@ -196,11 +198,6 @@ class TextTable(TextSource):
             place=place,
         )
         self._sentences = {subset: {name: [*texts[name].values()] for name in names[subset]} for subset in SUBSETS}
-
-    @property
-    def name(self) -> str:
-        """The first part of the ids of this source's tasks: the name of the file or folder."""
-        return self._name
 
 
 class Docstrings(TextSource):

@@ -95,9 +95,9 @@ def find_columns(
 def are_texts(name: str, texts: Sequence[str]) -> bool:
     """Whether the cells of a column are sentences, or texts by the name of the column, most of which differ."""
     known = [text for text in texts if text]
-    if not hardly_repeat(Counter(known)):
-        return False
-    return name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
+    return hardly_repeat(Counter(known)) and (
+        name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
+    )
 
 
 def columns_of_texts(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:

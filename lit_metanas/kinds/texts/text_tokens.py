@@ -259,9 +259,12 @@ class JoinedTokens(Preprocessing):
 def joined_task(task: Task, other: Task) -> Task | None:
     """A task with the tokens of both; None where that is not what the preprocessings would make of new texts."""
     first, second = task.preprocessing, other.preprocessing
-    if not (isinstance(first, Part) and isinstance(second, Part) and first.shape == task.shape):
-        return None
-    if other.shape != second.shape:
+    if not (
+        isinstance(first, Part)
+        and isinstance(second, Part)
+        and first.shape == task.shape
+        and second.shape == other.shape
+    ):
         return None
     joined, val = JoinedTokens(first, second), None
     train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
