@@ -193,7 +193,6 @@ class LogMel(Preprocessing):
 
     def series(self, sound: Tensor) -> Tensor:
         """The spectra of one sound at ``rate``, ``(samples,)``: ``(bins, steps)`` with as many steps as it needs."""
-        sound = sound[: self.longest]
         steps = self.steps_of(len(sound))
         before = (self._transform - self._window) // 2  # where torch puts the window within the transform
         behind = (steps - 1) * self._hop + self._transform - before - len(sound)

@@ -266,10 +266,9 @@ def joined_task(task: Task, other: Task) -> Task | None:
         and second.shape == other.shape
     ):
         return None
-    joined, val = JoinedTokens(first, second), None
+    joined = JoinedTokens(first, second)
     train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
-    if task.val is not None and other.val is not None:
-        val = _concatenated(task.val, other.val)
+    val = task.val and other.val and _concatenated(task.val, other.val)
     return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
 
 
