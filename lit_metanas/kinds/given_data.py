@@ -123,8 +123,8 @@ def _of_path(
     if not own.labelled and least is not None:
         raise ValueError(f"Data of the kind '{own.name}' have no classes: leave 'min_per_class' out.")
     _check_own(own, asked)
-    prepared = _asked(own, source.prepared, start, str(data))
-    task = own.read(replace(source, least=_least(data, source.test, least), prepared=prepared))
+    made = _asked(own, source.prepared, start, str(data))
+    task = own.read(replace(source, least=_least(data, source.test, least), prepared=made))
     if source.path == Path(data):
         return task
     return replace(task, id=Path(data).resolve().name)  # not ``train``
