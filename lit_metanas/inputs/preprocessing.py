@@ -174,8 +174,7 @@ class TextPreprocessing(Preprocessing):
         Raises:
             ValueError: one is no text.
         """
-        wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
-        if wrong:
+        if wrong := [type(text).__name__ for text in texts if not isinstance(text, str)]:
             raise ValueError(f"An example is a {wrong[0]}, not a text: give texts.")
         found = torch.full((len(texts), self.steps), PADDING, dtype=torch.int64)
         for row, tokens in enumerate(self._first_tokens(texts)):

@@ -268,10 +268,9 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     if group is not None:
         column_groups(rows, place, group)
     table = table_of(rows, place, columns)
-    texts = next((cells for cells in table.columns if holds_texts(cells)), None)
-    if texts is not None:
+    if texts := [cells for cells in table.columns if holds_texts(cells)]:
         raise ValueError(
-            f"{texts.called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
+            f"{texts[0].called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
         )
     kinds, first = [kind_of_cells(cells) for cells in table.columns], table.columns[0]
     if not {"numbers", "dates"} & {*kinds} and ("categories" not in kinds or len(kinds) == 1):

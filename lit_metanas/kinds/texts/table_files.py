@@ -246,10 +246,9 @@ def _column_names(values: Sequence[str], place: str) -> list[str]:
         raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
     if len(names) == 1 and ";" in names[0]:
         raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by tabs.")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(
-            f"'{place}' has two columns '{printable(twice, 80)}': let its first line give each a name of its own."
+            f"'{place}' has two columns '{printable(twice[0], 80)}': let its first line give each a name of its own."
         )
     return names
 

@@ -45,8 +45,7 @@ class VocabularyTokens(ABC):
         owner, size = type(self).__name__, (self.size, self.smallest, MOST_VOCABULARY)
         check_range(owner, size=size, least=(self.least, 1), steps=(self.steps, 1, MOST_TOKEN_STEPS))
         known = self.vocabulary
-        wrong = [token for token in known if not isinstance(token, str) or not self.is_token(token)]
-        if wrong:
+        if wrong := [token for token in known if not isinstance(token, str) or not self.is_token(token)]:
             raise ValueError(f"{owner}: {reprlib.repr(wrong[0])} is not {self.wanted}: leave it out.")
         if len(known) > self.size or len(set(known)) < len(known):
             raise ValueError(f"{owner}: the vocabulary has more than {self.size} {self.field}, or one twice.")
