@@ -160,10 +160,3 @@ def check_padding(name: str, inputs: Tensor) -> None:
     mask = step_mask(inputs)
     if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
         raise ValueError(f"{name} has padding within an example: let it stand behind the end alone.")
-
-
-def in_unit_range(images: Tensor) -> Tensor:
-    """Floating point in [0, 1]: uint8 is divided by 255, floating point stays."""
-    if images.dtype != torch.uint8:
-        check_brightness("A source", images)
-    return as_floats(images)

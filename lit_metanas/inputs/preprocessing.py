@@ -127,7 +127,7 @@ class Preprocessing(ABC):
 
 
 class TextPreprocessing(Preprocessing):
-    """Turns sentences into inputs in two steps: tokens, which a source keeps, and what a network gets for them.
+    """Turns sentences into tokens by number, which are a network's inputs.
 
     One that learns something of text, such as a vocabulary, is given to a source without it, and fitted on the text of
     the meta-train classes.
@@ -174,8 +174,7 @@ class TextPreprocessing(Preprocessing):
         Raises:
             ValueError: one is no text.
         """
-        wrong = [type(text).__name__ for text in texts if not isinstance(text, str)]
-        if wrong:
+        if wrong := [type(text).__name__ for text in texts if not isinstance(text, str)]:
             raise ValueError(f"An example is a {wrong[0]}, not a text: give texts.")
         found = torch.full((len(texts), self.steps), PADDING, dtype=torch.int64)
         for row, tokens in enumerate(self._first_tokens(texts)):
@@ -191,13 +190,9 @@ class TextPreprocessing(Preprocessing):
         # Nothing behind the longest word that would count is looked at, so that no text takes long.
         return self.token_lists([text[: _LONGEST_WORD * self.steps] for text in texts])
 
-    def look_up(self, tokens: Tensor) -> Tensor:
-        """What a network gets for tokens, shape ``(n, steps)``; the tokens themselves by default."""
-        return tokens
-
     def encode(self, raw: Sequence[Any]) -> Tensor:
         """The inputs of texts, shape ``(n, *shape)``."""
-        return self.look_up(self.tokens(raw))
+        return self.tokens(raw)
 
 
 def split_words(text: str) -> list[str]:
@@ -212,8 +207,7 @@ def lower_cased(text: str) -> str:
 
 def word_places(text: str) -> list[tuple[str, int, int]]:
     """The same as ``split_words``, each with the characters of the text that it was made of: from, and up to."""
-    found = ((match.span(), match.group()) for match in _pattern().finditer(text))
-    return [(word, *span) for span, written in found for word in split_words(written)]
+    return [(word, *match.span()) for match in _pattern().finditer(text) for word in split_words(match.group())]
 
 
 @cache

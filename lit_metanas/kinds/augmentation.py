@@ -27,8 +27,6 @@ MASKS = 2
 
 @dataclass(frozen=True)
 class _Strength:
-    """How much is changed."""
-
     images: Mapping[str, float]  # of ``ImageAugmentation``, but for mirroring
     bands: float  # the widest mask of bands, as a share of all
     steps: float  # the widest mask of steps, as a share of those of an example
@@ -58,9 +56,9 @@ AUGMENTATIONS = (*_STRENGTHS,)
 
 def colours_can_change(inputs: Tensor) -> bool:
     """Whether inputs are images in [0, 1] or of 8 bits, so that brightness and contrast mean something."""
-    if inputs.dtype == torch.uint8:
-        return True
-    return inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
+    return inputs.dtype == torch.uint8 or (
+        inputs.dim() == 4 and len(inputs) > 0 and bool(inputs.min() >= 0) and bool(inputs.max() <= 1)
+    )
 
 
 def augment(
@@ -274,11 +272,13 @@ class ImageAugmentation(EpisodeAugmentation):
         stretch = ((2 * draws[1] - 1) * most).exp()
         width, height = side * stretch, side / stretch
         none = torch.zeros_like(side)
-        rows = (
-            torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1),
-            torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1),
+        placed = torch.stack(
+            [
+                torch.stack([width, none, (1 - width) * (2 * draws[2] - 1)], dim=-1),
+                torch.stack([none, height, (1 - height) * (2 * draws[3] - 1)], dim=-1),
+            ],
+            dim=1,
         )
-        placed = torch.stack(rows, dim=1)
         if more is not None:
             placed = placed @ self._turned(more, images.shape[3] / images.shape[2])
         grid = affine_grid(placed, list(images.shape), align_corners=False)
@@ -292,12 +292,14 @@ class ImageAugmentation(EpisodeAugmentation):
         cos, sin = factor * angle.cos(), factor * angle.sin()
         none = torch.zeros_like(cos)
         # Both axes are from -1 to 1: one unit is as many times longer as the side is.
-        rows = (
-            torch.stack([cos, (cos * slant - sin) / ratio, 2 * self.move * right], dim=-1),
-            torch.stack([sin * ratio, sin * slant + cos, 2 * self.move * below], dim=-1),
-            torch.stack([none, none, none + 1], dim=-1),
+        return torch.stack(
+            [
+                torch.stack([cos, (cos * slant - sin) / ratio, 2 * self.move * right], dim=-1),
+                torch.stack([sin * ratio, sin * slant + cos, 2 * self.move * below], dim=-1),
+                torch.stack([none, none, none + 1], dim=-1),
+            ],
+            dim=1,
         )
-        return torch.stack(rows, dim=1)
 
     def _covered(self, images: Tensor, draws: Tensor) -> Tensor:
         """Cover a rectangle of each image; draws in [0, 1), shape ``(4, n)``: of area, ratio of the sides and place."""

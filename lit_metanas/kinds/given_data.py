@@ -139,9 +139,8 @@ def _asked(kind: Kind, prepared: Any, start: MadeBefore | None, place: str) -> A
 
 def _check_own(kind: Kind, asked: Sequence[str]) -> None:
     """Refuse options that say how examples of other kinds are read."""
-    for name in asked:
-        if name not in kind.own_options:
-            raise ValueError(f"Data of the kind '{kind.name}' have no '{name}': leave it out.")
+    if foreign := [name for name in asked if name not in kind.own_options]:
+        raise ValueError(f"Data of the kind '{kind.name}' have no '{foreign[0]}': leave it out.")
 
 
 def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Source:
@@ -158,7 +157,6 @@ def _source(data: str | os.PathLike[str], test: Given | None, group: Any) -> Sou
 
 
 def _has_table(path: Path) -> bool:
-    """Whether a path is a table, or a folder with one."""
     return is_table_file(path) or (path.is_dir() and bool(tables_in(path)))
 
 
@@ -181,7 +179,6 @@ def _in_memory(
     start: MadeBefore | None,
     side: int | None,
 ) -> Task:
-    """The task of a data set of torch, or of examples and labels."""
     divided: Any = {"group": group, "min_per_class": _least(data, test, least), "targets": targets}
     if isinstance(data, Dataset):
         if test is not None and not isinstance(test, Dataset):
@@ -195,8 +192,9 @@ def _in_memory(
             shown, answers, _ = labelled_pair("test", test, label, group)
             tested = contents_of(shown, side), answers
         if named is not None:
-            asked = _asked(named, prepared, start, "data")
-            found = named.in_memory(examples, labels, tested, prepared=asked, **divided)
+            found = named.in_memory(
+                examples, labels, tested, prepared=_asked(named, prepared, start, "data"), **divided
+            )
             if found is not None:
                 return found
         if kind_of_examples(examples) == "texts":
@@ -314,9 +312,8 @@ def _task_itself(
         "A task has its own test part: leave 'test' out.": test,
         "A task is divided already: leave 'group' out, or give it to what makes the task.": group,
     }
-    for message, value in refused.items():
-        if value is not None:
-            raise ValueError(message)
+    if messages := [message for message, value in refused.items() if value is not None]:
+        raise ValueError(messages[0])
     if isinstance(data, Task):
         return data
     if len(data) != 1:
@@ -336,6 +333,8 @@ def existing_path(given: Given, key: str = "data") -> Path:
 
 def has_test_part(data: Given, test: Given | None) -> bool:
     """Whether the test part was given, as that of a task is, so that none is drawn."""
-    if isinstance(data, str | os.PathLike) and parts_in(Path(data)).test is not None:
-        return True
-    return test is not None or isinstance(data, Task | TaskCollection)
+    return (
+        test is not None
+        or isinstance(data, Task | TaskCollection)
+        or (isinstance(data, str | os.PathLike) and parts_in(Path(data)).test is not None)
+    )

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from lit_metanas.inputs.batches import in_unit_range
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.io.text import hint, printable
 from lit_metanas.kinds.images.image_files import SUFFIXES, USUAL_IMAGE, read_images
@@ -96,7 +96,6 @@ def _are_cells(column: Sequence[Any]) -> bool:
 
 
 def _columns(given: Any) -> Mapping[Any, Any] | None:
-    """Columns by name; None where there are none."""
     if isinstance(given, Mapping):
         return given
     if has_names(given):
@@ -187,7 +186,7 @@ def task_without_test(
     raw: tuple[Any, ...] = (train, val, val)
     match kind:
         case "images":
-            inputs, raw = [*map(in_unit_range, inputs)], ()
+            inputs, raw = [*map(as_floats, inputs)], ()
         case "rows":
             made = replace(usual_rows(train), names=columns).fitted(train)
         case "texts":

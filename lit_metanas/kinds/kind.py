@@ -76,6 +76,7 @@ class Kind(ABC):
         first: labels, by choice or group, of structurally different networks that a search tries first, the best guess
             first; open ones take the first label.
         recipe: the recipe that trainings begin with, where it is not that of ``Recipe``; see ``usual_recipe``.
+        searched: fields of the recipe that are searched among other values than usual; see ``searched_fields``.
         features: what linear models are linear in, by the label of ``linear_space``; none has no linear models.
         linear_space: of the linear models, a subclass of ``SolvedModels``.
         most_linear: examples to learn from with which linear models are tried at most.
@@ -117,6 +118,7 @@ class Kind(ABC):
     piped: ClassVar[str] = ""
     first: ClassVar[Sequence[Mapping[str, str]]] = ()
     recipe: ClassVar[RecipeFields] = {}
+    searched: ClassVar[Mapping[str, Sequence[RecipeValue]]] = {}
     features: ClassVar[Mapping[str, str]] = {}
     linear_space: ClassVar[type[SearchSpace]] = KernelSpace
     most_linear: ClassVar[float] = inf
@@ -206,7 +208,7 @@ class Kind(ABC):
             found["label_smoothing"] = [0.0, 0.1]
         if objective.augmentable:
             found["augmentation"] = list(AUGMENTATIONS)
-        return found
+        return {**found, **self.searched}
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """The preprocessings to choose from; by default there is no choice.

@@ -46,10 +46,14 @@ def parts_in(path: Path) -> GivenParts:
     folders = folders_in(path)
     if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
         return whole
-    if (tables := _among(tables_in(path), _lacking_columns)) is not None:
-        return tables
-    learned = [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)]
-    return _among(learned, _lacking_labels) or whole
+    return (
+        _among(tables_in(path), _lacking_columns)
+        or _among(
+            [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)],
+            _lacking_labels,
+        )
+        or whole
+    )
 
 
 def _called(part: Path) -> str:
@@ -92,8 +96,7 @@ def kind_of_path(path: Path, group: str | None, label: str | None = None) -> Kin
     if label is not None and (named := kind_of_table(path, group, label)) is not None:
         return kind_named(named)
     kinds, place = known_kinds(), f"'{writable(str(path))}'"
-    inner = _kind_of_class_folders(path, group, [kind for kind in kinds if kind.class_files])
-    if inner is not None:
+    if (inner := _kind_of_class_folders(path, group, [kind for kind in kinds if kind.class_files])) is not None:
         return inner
     claims, reasons = list[Kind](), list[ValueError]()
     for kind in kinds:

@@ -137,11 +137,10 @@ class LabelledExamples(ABC):
 
     def _check_learned(self, counts: Tensor) -> None:
         """Refuse a class without examples to learn from, as all may be in given parts."""
-        for name, count in zip(self.names, counts.tolist(), strict=True):
-            if not count:
-                raise ValueError(
-                    f"{printable(self._culprit(name))} has no example to learn from: add some, or leave it out."
-                )
+        if absent := [name for name, count in zip(self.names, counts.tolist(), strict=True) if not count]:
+            raise ValueError(
+                f"{printable(self._culprit(absent[0]))} has no example to learn from: add some, or leave it out."
+            )
 
     def _culprit(self, name: str) -> str:
         """A class in messages, with the file that has it."""
@@ -195,12 +194,11 @@ class LabelSetExamples(LabelledExamples):
         sets = label_sets(labels, number, separator=self._separator, name=named, noun=self.noun)
         check_columns_of_labels(labels, named)
         self._named = class_names([label for own in sets for label in own], classes, self.noun)
-        for name in self._named.values():
-            if LABEL_SEPARATOR in name or name == NO_LABEL:
-                raise ValueError(
-                    f"A label is called '{printable(name, 40)}', and '{LABEL_SEPARATOR}' stands between labels in "
-                    f"results, '{NO_LABEL}' for none: rename it."
-                )
+        if unclear := [name for name in self._named.values() if LABEL_SEPARATOR in name or name == NO_LABEL]:
+            raise ValueError(
+                f"A label is called '{printable(unclear[0], 40)}', and '{LABEL_SEPARATOR}' stands between labels in "
+                f"results, '{NO_LABEL}' for none: rename it."
+            )
         members: dict[str, list[int]] = {name: [] for name in self._named.values()}
         for at, own in enumerate(sets):
             for label in own:

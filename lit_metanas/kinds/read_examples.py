@@ -68,8 +68,7 @@ def report_unreadable(reasons: Sequence[str], read: int, noun: str) -> None:
     if not reasons:
         return
     if not read:
-        others = f" Nor can {number - 1} other {noun} be read." * (number > 1)
-        raise ValueError(f"{reasons[0]}{others}")
+        raise ValueError(reasons[0] + f" Nor can {number - 1} other {noun} be read." * (number > 1))
     more = f" And {number - MOST_NAMED} more." * (number > MOST_NAMED)
     named = " ".join(reasons[:MOST_NAMED])
     warn_of_data(f"{number} of {read + number} {noun} cannot be read, and are left out. {named}{more}")

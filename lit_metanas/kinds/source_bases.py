@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ BlockKey: TypeAlias = tuple[int, bool, int]
 class ClassExamples:
     """Examples whose classes are divided among the subsets; those of a class are read at their first use."""
 
+    name: str = ""  # the first part of the ids of this source's tasks
+
     def __init__(
         self,
         name: str,
@@ -44,7 +46,7 @@ class ClassExamples:
         place: str,
         noun: str = "class",
     ) -> None:
-        self._name = name
+        self.name = name
         self._members = members
         self._read: dict[str, Tensor] = {}
         self._classes = class_subsets(
@@ -53,13 +55,7 @@ class ClassExamples:
 
     def _read_class(self, name: str) -> Tensor:
         """All examples of a class, shape ``(n, *shape)``: its members, if those are not files."""
-        found: Tensor = self._members[name]
-        return found
-
-    @property
-    def name(self) -> str:
-        """The first part of the ids of this source's tasks."""
-        return self._name
+        return cast(Tensor, self._members[name])
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return the names of a subset's classes."""
@@ -135,8 +131,7 @@ class ComputedSource(TaskSource):
     ) -> Tensor:
         """Return examples of several classes, shape ``(n, *shape)``: kept ones are picked together."""
         chosen = np.fromiter(chain.from_iterable(instances), np.int64)
-        places = [self._place(subset, index) for index in class_indices]
-        owners = np.repeat(places, [len(own) for own in instances])
+        owners = np.repeat([self._place(subset, index) for index in class_indices], [*map(len, instances)])
         if not len(chosen) or (not held_out and chosen.max() < self.pool):
             found = self._kept.flatten(0, 1).index_select(0, torch.from_numpy(owners * self.pool + chosen))
         else:

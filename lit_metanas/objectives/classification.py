@@ -69,8 +69,8 @@ class ClassProbabilities(Objective):
         """A network whose scores are divided by the temperature already."""
         if self.temperature == 1:
             return network, self
-        own: Any = self
-        return nn.Sequential(network, _Factor(1 / self.temperature)), replace(own, temperature=1.0)
+        plain = replace(self, temperature=1.0)  # type: ignore[type-var]
+        return nn.Sequential(network, _Factor(1 / self.temperature)), plain
 
     def measures(self, found: Any, targets: Tensor, names: Sequence[str]) -> dict[str, float]:
         """The measures of ``measures_of``, and log-loss and calibration error without the network's calibration."""
@@ -84,8 +84,7 @@ class ClassProbabilities(Objective):
 
     def uncalibrated(self) -> Self:
         """The objective of a network whose own probabilities are taken."""
-        own: Any = self
-        return replace(own, temperature=1.0)
+        return replace(self, temperature=1.0)  # type: ignore[type-var]
 
     @abstractmethod
     def own_probabilities(self, probabilities: Tensor) -> Tensor:
@@ -326,5 +325,4 @@ class _Factor(nn.Module):
         self.factor = factor
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Scores of any shape, times the factor."""
         return scores * self.factor

@@ -67,9 +67,9 @@ def _of(kind: str, function: str, **arguments: Any) -> MetricFunction:
     def measured(said: Tensor, meant: Tensor) -> float:
         import torchmetrics.functional as found  # takes seconds
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of classes without an example, and of constant predictions
-            measure = getattr(getattr(found, kind), function)
+        measure = getattr(getattr(found, kind), function)
+        # Without warnings of classes without an example, and of constant predictions.
+        with warnings.catch_warnings(action="ignore"):
             return float(measure(said.contiguous(), meant.contiguous(), **arguments))
 
     return measured

@@ -94,8 +94,8 @@ class LeftOut(Judged):
         if blocks < 2:
             return torch.tensor([self.value], dtype=torch.float64)
         others = (self._places[self._places % blocks != block] for block in range(blocks))
-        without = torch.tensor([self._measure(places) for places in others], dtype=torch.float64)
-        without = without.nan_to_num(self.value)  # undefined without the only positive
+        # Undefined without the only positive.
+        without = torch.tensor([self._measure(places) for places in others], dtype=torch.float64).nan_to_num(self.value)
         # The pseudo-values of the jackknife, moved so that they sum to the metric itself.
         return (self.value + (blocks - 1) * (without.mean() - without)) / blocks
 

@@ -20,13 +20,10 @@ from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objectiv
 
 
 class _Scale(nn.Module):
-    means: Tensor
-    deviations: Tensor
-
     def __init__(self, means: Tensor, deviations: Tensor) -> None:
         super().__init__()
-        self.register_buffer("means", means)
-        self.register_buffer("deviations", deviations)
+        self.means = nn.Buffer(means)
+        self.deviations = nn.Buffer(deviations)
 
     def forward(self, scores: Tensor) -> Tensor:
         """Standardised numbers in the user's units, both of shape ``(n, outputs)``."""

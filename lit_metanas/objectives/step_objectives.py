@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, ClassVar, Self
 
 import torch
@@ -206,12 +207,13 @@ class Transcription(SequenceObjective):
         # Certain blanks behind the end are no steps, so that a transcript that is too long for its own steps is seen.
         own = ~(scores[:, :, 1:] <= NEVER / 2).all(2)  # true of what is not a number, which is to be seen, too
         steps = (own * torch.arange(1, scores.shape[1] + 1, device=scores.device)).amax(1).clamp(min=1)
-        log_probabilities = scores.log_softmax(2).transpose(0, 1)
-        return F.ctc_loss(log_probabilities, targets, steps, lengths, blank=BLANK, zero_infinity=True)
+        return F.ctc_loss(
+            scores.log_softmax(2).transpose(0, 1), targets, steps, lengths, blank=BLANK, zero_infinity=True
+        )
 
     def predictions(self, scores: Tensor) -> list[list[int]]:
-        """The symbols of the largest score of each step."""
-        return [_collapse(row) for row in scores.argmax(2).tolist()]
+        """The symbols of the largest score of each step: of repetitions one, and no blanks."""
+        return [[symbol for symbol, _ in groupby(row) if symbol != BLANK] for row in scores.argmax(2).tolist()]
 
     def show(self, predictions: Sequence[Sequence[int]], inputs: Tensor, examples: Examples) -> list[str]:
         """The names of the symbols, or their numbers where they have none; U+FFFD for what is no symbol."""
@@ -236,11 +238,6 @@ class Transcription(SequenceObjective):
         errors = torch.as_tensor(edit_distance(said, meant, reduction="none")).double()
         whole = torch.tensor([*map(len, meant)], dtype=torch.float64)
         return Judged(whole - errors.reshape(-1), whole)
-
-
-def _collapse(path: Sequence[int]) -> list[int]:
-    """The symbols of a path: repetitions are one, blanks none."""
-    return [now for before, now in zip([BLANK, *path], path, strict=False) if now not in (before, BLANK)]
 
 
 def _as_text(symbols: Sequence[int]) -> str:

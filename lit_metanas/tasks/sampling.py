@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lit_metanas.inputs.batches import in_unit_range
+from lit_metanas.inputs.batches import as_floats, check_brightness
 from lit_metanas.inputs.preprocessing import Preprocessing, check_range
 from lit_metanas.inputs.shapes import Shape, vocabulary_of
 from lit_metanas.io.text import number_of
@@ -190,7 +190,9 @@ def _of_each_class(drawn: Tensor, way: int, part: slice = slice(None)) -> Split:
     inputs = chosen.clone(memory_format=torch.contiguous_format).flatten(0, 1)
     labels = torch.arange(way, device=drawn.device).repeat_interleave(chosen.shape[1])
     if inputs.dim() == 4:
-        inputs = in_unit_range(inputs)
+        if inputs.dtype != torch.uint8:
+            check_brightness("A source", inputs)
+        inputs = as_floats(inputs)
     return Split(inputs, labels)
 
 

@@ -16,11 +16,11 @@ from lit_metanas.io.class_folders import class_folders
 from lit_metanas.kinds.images.array_tasks import images_by_class
 from lit_metanas.kinds.images.image_files import (
     SUFFIXES,
+    checked_shape,
     fit_images,
     image_tensor,
     read_image,
     read_images,
-    require_shape,
 )
 from lit_metanas.kinds.listed_files import ListedFiles, task_of_files
 from lit_metanas.kinds.source_bases import ClassExamples
@@ -81,11 +81,9 @@ class FolderTask(SingleTask):
         group: str | None = None,
         min_per_class: int | None = None,
     ) -> None:
-        if shape is not None:
-            require_shape("FolderTask", shape)
+        self._shape = shape and checked_shape("FolderTask", shape)
         check_shares("FolderTask", train=train, val=val, test=test, seed=seed)
         self.root = Path(root)
-        self._shape = shape and (shape[0], shape[1], shape[2])
         self._listing = ListedFiles.of_folders(self.root, SUFFIXES, "images", group)
         self._options: dict[str, Any] = {
             "tested": None,
@@ -162,9 +160,8 @@ class ImageFolder(ClassExamples, TaskSource):
         fractions: tuple[float, float, float] = (0.64, 0.16, 0.2),
         seed: int = 0,
     ) -> None:
-        require_shape("ImageFolder", shape)
+        self._shape = checked_shape("ImageFolder", shape)
         path = self.root = Path(root)
-        self._shape = shape[0], shape[1], shape[2]
         name, noun = path.resolve().name, "class folder"
         members: Mapping[str, Tensor | list[Path]]
         if path.suffix == ".npz" and path.is_file():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -186,11 +186,13 @@ def _affine(u: Tensor) -> Tensor:
     cos, sin, shear = angle.cos(), angle.sin(), u[:, 3] * SHEAR
     # inverse map = (rotation @ shear @ scaling)^-1 is again of this form: draw it directly
     a, b = cos + shear * sin, shear * cos - sin
-    rows = [
-        torch.stack([a / (scale * stretch), b / (scale * stretch), u[:, 4] * SHIFT], dim=1),
-        torch.stack([sin * stretch / scale, cos * stretch / scale, u[:, 5] * SHIFT], dim=1),
-    ]
-    return torch.stack(rows, dim=1)
+    return torch.stack(
+        [
+            torch.stack([a / (scale * stretch), b / (scale * stretch), u[:, 4] * SHIFT], dim=1),
+            torch.stack([sin * stretch / scale, cos * stretch / scale, u[:, 5] * SHIFT], dim=1),
+        ],
+        dim=1,
+    )
 
 
 @cache
@@ -223,12 +225,8 @@ class Glyphs(ComputedSource):
         ((1, 28, 28), 'Georgian', 100)
     """
 
+    shape: ClassVar = (1, CANVAS // 2, CANVAS // 2)
     dtype = torch.uint8
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(1, 28, 28)``."""
-        return 1, CANVAS // 2, CANVAS // 2
 
     @property
     def cache_file(self) -> Path:

@@ -94,10 +94,11 @@ def read_images(files: list[Path], shape: tuple[int, int, int]) -> Tensor:
     return torch.stack([read_image(file, shape) for file in files])
 
 
-def require_shape(owner: str, shape: tuple[int, int, int]) -> None:
-    """Raise ``ValueError`` unless a shape is one or three channels and a positive height and width."""
+def checked_shape(owner: str, shape: Sequence[int]) -> tuple[int, int, int]:
+    """A shape of one or three channels and a positive height and width, as a list of YAML or a tuple has it."""
     if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
         raise ValueError(f"{owner}: shape = {tuple(shape)} must be (channels, height, width) with 1 or 3 channels.")
+    return shape[0], shape[1], shape[2]
 
 
 def image_tensor(images: Images, *, channels: Channels | None = None, name: str = "X") -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -19,14 +19,13 @@ from lit_metanas.kinds.file_reading import FileReading, Source
 from lit_metanas.kinds.images.image_files import (
     SUFFIXES,
     USUAL_IMAGE,
+    checked_shape,
     fit_images,
     read_image,
-    require_shape,
     shorter_side,
 )
 from lit_metanas.kinds.kind import Kind, MadeBefore, Prepared
 from lit_metanas.kinds.listed_files import ListedFiles, table_of_files, task_of_files
-from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.spaces import PatchSpace
 from lit_metanas.spaces.any_input.patch_space import DRAWN_PATCHES
@@ -98,6 +97,7 @@ class ImageKind(Kind):
         "augmentation": "light",
         "optimizer": "muon",
     }
+    searched: ClassVar = {"weight_decay": [0.05, 0.01, 0.2]}
     linear_space = PatchSpace
     features: ClassVar = dict.fromkeys(map(str, DRAWN_PATCHES), "likeness to patches")
     averages_linear = True
@@ -121,7 +121,7 @@ class ImageKind(Kind):
         if source.side is not None and shape is None:
             shape = ImageShape(3, source.side, source.side)
         if shape is not None:
-            require_shape("images", shape)
+            shape = checked_shape("images", shape)
         listed = _in_table if table_of_files(source.path, SUFFIXES) is not None else _in_folders
         path = source.path.resolve()
         task = task_of_files(
@@ -146,13 +146,6 @@ class ImageKind(Kind):
         """That of the kind; small data have small batches, so that an epoch has enough steps."""
         size = next((size for most, size in BATCH_SIZES.items() if len(task.train) < most), LARGEST_BATCH)
         return {**super().usual_recipe(task), "batch_size": size}
-
-    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
-        """Weight decays around that of the usual recipe."""
-        return {
-            **super().searched_fields(objective),
-            "weight_decay": [0.05, 0.01, 0.2],
-        }
 
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Shapes: the usual one, twice and half the size, and grey."""
@@ -202,7 +195,6 @@ class ImageKind(Kind):
 
 
 def _in_folders(source: Source, path: Path) -> ListedFiles:
-    """The images of a folder with a folder for each class."""
     return ListedFiles.of_folders(path, SUFFIXES, "images", source.group)
 
 
@@ -227,8 +219,7 @@ def _side(source: Source) -> int:
     if table_of_files(source.path, SUFFIXES) is not None:
         firsts = [_in_table(source, source.path).files[:FEW]]
     else:
-        deep = source.group is not None
-        firsts = [files_in(folder, SUFFIXES, deep)[:1] for folder in folders_in(source.path)]
+        firsts = [files_in(folder, SUFFIXES, source.group is not None)[:1] for folder in folders_in(source.path)]
     sides = sorted(shorter_side(file) for files in firsts for file in files)
     return sides[len(sides) // 2] if sides else 0
 

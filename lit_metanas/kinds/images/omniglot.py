@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -42,7 +42,6 @@ class _Characters:
 
     @classmethod
     def of(cls, drawn: Sequence[tuple[str, str, Tensor]], turns: Sequence[str]) -> Self:
-        """Characters, turned in so many ways."""
         groups = [(alphabet + turn, name) for turn in turns for alphabet, name, _ in drawn]
         sizes = np.array([len(images) for *_, images in drawn], dtype=np.int64)
         return cls(
@@ -82,6 +81,8 @@ class Omniglot(TaskSource):
         ('Manipuri/character01',)
     """
 
+    shape: ClassVar = (1, _SIDE, _SIDE)
+
     def __init__(
         self,
         root: str,
@@ -96,11 +97,6 @@ class Omniglot(TaskSource):
                 f"There is no Omniglot at {self.root}: give an .npz file, or a folder that "
                 f"torchvision.datasets.Omniglot(root, download=True) has filled."
             )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(1, 28, 28)``."""
-        return 1, _SIDE, _SIDE
 
     def classes(self, subset: Subset) -> tuple[str, ...]:
         """Return names like ``Greek/character01`` and, in training, ``Greek/rot090/character01``."""

@@ -11,7 +11,7 @@ import numpy as np
 from lit_metanas.inputs.preprocessing import check_range
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.io.packages import import_extra
-from lit_metanas.kinds.pairs.parallel_texts import Parts, TextPair, translation_task
+from lit_metanas.kinds.pairs.parallel_texts import TextPair, translation_task
 from lit_metanas.kinds.texts.vocabularies import Characters
 from lit_metanas.tasks.sampling import MOST_TASKS
 from lit_metanas.tasks.source import SUBSETS, Subset
@@ -109,20 +109,18 @@ class NumberWords(TaskCollection):
         return self._number
 
     def __getitem__(self, index: int) -> Task:
-        """Make one task."""
         if not 0 <= index < len(self):
             raise IndexError(f"task {index} of {len(self)}")
         draw, place = divmod(index, len(self.names))
         name = self.names[place]
         drawn = np.random.default_rng((self.seed, draw)).permutation(self._rest)[: self.train]
-        parts: Parts = {
-            "train": self._pairs(name, drawn.tolist()),
-            "val": self._pairs(name, self._val.tolist()),
-            "test": self._pairs(name, self._test.tolist()),
-        }
         return translation_task(
             f"numberwords/{self.subset}/{name}" + f"/{draw}" * bool(draw),
-            parts,
+            {
+                "train": self._pairs(name, drawn.tolist()),
+                "val": self._pairs(name, self._val.tolist()),
+                "test": self._pairs(name, self._test.tolist()),
+            },
             *self.preprocessings,
             metric="chrF",
             place=f"numberwords/{name}",

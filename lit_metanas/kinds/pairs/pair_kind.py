@@ -180,11 +180,17 @@ class PairKind(Kind):
 
     def space(self, shape: Shape, objective: Objective) -> SearchSpace:
         """Small encoders and decoders."""
-        encoder = SequenceSpace(
-            operations=("conv_3", "gru"), depths=(1, 2), dropouts=(0.0, 0.2), skips=("residual",), readouts=("each",)
-        )
         return EncoderDecoderSpace(
-            encoder, decoders=("gru",), decoder_depths=(1, 2), target_steps=objective.steps or 80
+            SequenceSpace(
+                operations=("conv_3", "gru"),
+                depths=(1, 2),
+                dropouts=(0.0, 0.2),
+                skips=("residual",),
+                readouts=("each",),
+            ),
+            decoders=("gru",),
+            decoder_depths=(1, 2),
+            target_steps=objective.steps or 80,
         )
 
     def as_before(self, made: MadeBefore, place: str) -> tuple[TextPreprocessing, TextPreprocessing] | None:

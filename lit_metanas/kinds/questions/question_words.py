@@ -87,7 +87,13 @@ class QuestionWords(Preprocessing):
 
     def encode(self, raw: Sequence[Any]) -> Tensor:
         """The inputs of questions with what they are asked of, shape ``(n, steps)``."""
-        return self.encode_stories(_asked(raw))
+        # Sentences are the lines of a passage, and what ends in a full stop, question or exclamation mark.
+        return self.encode_stories(
+            [
+                Asked(question, [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence])
+                for question, passage in map(split_question, raw)
+            ]
+        )
 
     def encode_stories(self, asked: Sequence[Asked]) -> Tensor:
         """The inputs of questions about stories, shape ``(n, steps)``."""
@@ -158,14 +164,6 @@ class QuestionWords(Preprocessing):
         if not isinstance(words, Mapping) or not isinstance(order, bool):
             raise ValueError("QuestionWords: the stored preprocessing lacks 'words' or 'newest_first'.")
         return cls(Words.from_plain(words), order)
-
-
-def _asked(raw: Sequence[Any]) -> list[Asked]:
-    # Sentences are the lines of a passage, and what ends in a full stop, question or exclamation mark.
-    return [
-        Asked(question, [sentence for sentence in _SENTENCE_END.split(passage.strip()) if sentence])
-        for question, passage in map(split_question, raw)
-    ]
 
 
 def split_question(raw: object) -> tuple[str, str]:

@@ -191,7 +191,6 @@ def _matrix(rows: Rows, name: str) -> NDArray[Any]:
 
 
 def _values(column: NDArray[Any], name: str, place: int) -> NDArray[Any]:
-    """A column of cells as ``ColumnCells`` has it."""
     if column.ndim != 1:
         raise ValueError(
             f"Column {place + 1} of {name} has shape {column.shape}: give each column one name, and cells."

@@ -22,7 +22,6 @@ from lit_metanas.kinds.texts.table_files import SUFFIXES_OF_TABLES, TableRow, is
 from lit_metanas.kinds.texts.text_kind import TextKind
 from lit_metanas.kinds.texts.text_tables import columns_of, labels_in, table_rows
 from lit_metanas.objectives.classification import Classification
-from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.several_labels import SeveralLabels
 from lit_metanas.records.record import RecipeValue
 from lit_metanas.tasks.labels import Labels
@@ -50,6 +49,7 @@ class RowKind(Kind):
         {"depth": "1", "width": "64", "activation": "ReLU", "norm": "layer", "dropout": "0.2"},
     )
     recipe: ClassVar = {"weight_decay": 0.1}
+    searched: ClassVar = {"weight_decay": [1e-2, 1e-1, 1.0]}  # a large one, too, for few rows
     preprocessing_class: ClassVar[type[Columns | TextRows]] = Columns
     own_options: ClassVar = ("test_by",)
     features: ClassVar[Mapping[str, str]] = {
@@ -99,10 +99,6 @@ class RowKind(Kind):
                 found["label_smoothing"] = 0.1
         return found
 
-    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
-        """A large weight decay, too, for few rows."""
-        return {**super().searched_fields(objective), "weight_decay": [1e-2, 1e-1, 1.0]}
-
     def preprocessings(self, task: Task, source: Source | None) -> Prepared:
         """Numbers in pieces, standardised, as normal scores, or, if there is nothing else, all together."""
         usual = task.preprocessing
@@ -150,15 +146,9 @@ class EncodedRows(RowKind):
     first: ClassVar[Sequence[Mapping[str, str]]] = ({"depth": "0"}, *RowKind.first[:3])
     features: ClassVar[Mapping[str, str]] = {}
     recipe: ClassVar = {"learning_rate": 1e-3, "weight_decay": 0.1}
+    # Small learning rates: features are nearly what is wanted.
+    searched: ClassVar = {**RowKind.searched, "learning_rate": [1e-3, 3e-3, 3e-4]}
     member_epochs = 30
-
-    def searched_fields(self, objective: Objective) -> dict[str, Sequence[RecipeValue]]:
-        """Small learning rates: features are nearly what is wanted."""
-        return {**super().searched_fields(objective), "learning_rate": [1e-3, 3e-3, 3e-4]}
-
-    def preprocessings(self, task: Task, source: Source | None) -> Prepared:
-        """No other."""
-        return {}
 
 
 class TextRowKind(RowKind):

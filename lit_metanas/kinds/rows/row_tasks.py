@@ -130,8 +130,12 @@ class TableTask(SingleTask):
             wanted = {f"column {number}": name for number, name in enumerate((self.label, *self.columns))}
             check_columns(tested, there, **wanted)
             own = self._read(label_texts(tested, there, self.label, self.targets), tested, there)
-            given = {"tested": (table_of(tested, there, self.columns), own), "tested_in": f"'{there}'"}
-            self._options |= {"shares": (None, val, 0.0), "where": [where for where, _ in tested], **given}
+            self._options |= {
+                "shares": (None, val, 0.0),
+                "where": [where for where, _ in tested],
+                "tested": (table_of(tested, there, self.columns), own),
+                "tested_in": f"'{there}'",
+            }
             if group is not None:
                 tell_shared_groups(f"'{there}'", groups, column_groups(tested, there, group))
 
@@ -264,10 +268,9 @@ def label_of_rows(rows: Sequence[TableRow], place: str, group: str | None = None
     if group is not None:
         column_groups(rows, place, group)
     table = table_of(rows, place, columns)
-    texts = next((cells for cells in table.columns if holds_texts(cells)), None)
-    if texts is not None:
+    if texts := [cells for cells in table.columns if holds_texts(cells)]:
         raise ValueError(
-            f"{texts.called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
+            f"{texts[0].called} holds texts: say kind='rows' to leave it out, or call it 'text' to learn from it alone."
         )
     kinds, first = [kind_of_cells(cells) for cells in table.columns], table.columns[0]
     if not {"numbers", "dates"} & {*kinds} and ("categories" not in kinds or len(kinds) == 1):

@@ -136,8 +136,7 @@ class ScaledSeries(Preprocessing):
 
     def to_plain(self) -> dict[str, Any]:
         """All attributes."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
+        return dict(to_plain(self))
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

@@ -152,7 +152,6 @@ def _constant(rows: Sequence[TableRow], column: str | None, what: str, name: str
 
 
 def _channels(free: Iterable[str], place: str) -> list[str]:
-    """The columns of channels: all but those of time."""
     found = [name for name in free if name.lower() not in TIME_COLUMNS]
     if not found:
         raise ValueError(f"'{place}' has no columns of numbers: give one for each channel, and a row for each step.")
@@ -199,8 +198,6 @@ def read_archive_file(path: Path, *, labelled: bool) -> list[RecordedSeries]:
 
 def archive_pair(folder: Path) -> tuple[Path, Path] | None:
     """The files ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` of a folder with just these of their kind; None elsewhere."""
-    if not folder.is_dir():
-        return None
     files = {file.stem.rpartition("_")[2].upper(): file for file in sorted(folder.glob(f"*{ARCHIVE_SUFFIX}"))}
     if files.keys() != {"TRAIN", "TEST"}:
         return None

@@ -194,15 +194,17 @@ class SeriesTask(SingleTask):
         }
         if second is not None:
             tested = read_series(second, id, label, group, names)
-            where = [one.where for one in tested]
-            self._options |= {"shares": (None, val, 0.0), "tested": _labelled(tested), "where": where}
+            self._options |= {
+                "shares": (None, val, 0.0),
+                "tested": _labelled(tested),
+                "where": [one.where for one in tested],
+            }
             if group is not None:
                 tell_shared_groups(f"'{writable(str(second))}'", groups, [one.group for one in tested])
 
     def make(self) -> Task:
         """Split the series and make inputs of them."""
-        place = f"'{writable(str(self.path))}'"
-        return _task(self.path.resolve().stem, *self._labelled, place=place, **self._options)
+        return _task(self.path.resolve().stem, *self._labelled, place=f"'{writable(str(self.path))}'", **self._options)
 
 
 def _labelled(series: Sequence[RecordedSeries]) -> tuple[list[SeriesValues], list[str]]:
@@ -221,7 +223,6 @@ def _task(
     where: Sequence[str] = (),
     **labelled_as: Any,
 ) -> Task:
-    """A task of series, with inputs by a preprocessing that is fitted on the train part."""
     labelled = labelled_examples(len(series), labels, noun="series", **labelled_as)
     divided = labelled.divided(shares, seed)
     own = [[series[place] for place in places.tolist()] for places, _ in divided]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,13 @@ class HasFeatures:
     def _hear(self, root: str, features: LogMel | None, suited: Callable[[], LogMel]) -> None:
         """Take the folder, the features that are asked for, and what finds some that suit the recordings."""
         self.root = Path(root)
-        self._asked_for = features is not None
-        self._features = features
+        self._given = features
         self._suited = suited
 
-    @property
+    @cached_property
     def features(self) -> LogMel:
         """How sound becomes a series."""
-        if self._features is None:
-            self._features = self._suited()  # when they are first needed: all files are opened
-        return self._features
+        return self._given or self._suited()  # when they are first needed: all files are opened
 
     @property
     def shape(self) -> SeriesShape:
@@ -75,8 +72,8 @@ class HasFeatures:
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Take the features of a meta-training, unless features were asked for."""
-        if not self._asked_for:
-            self._features = LogMel.checked(preprocessing, str(self.root))
+        if self._given is None:
+            self.features = LogMel.checked(preprocessing, str(self.root))
 
 
 @dataclass(eq=False)
@@ -112,8 +109,7 @@ class RecordingReader:
         cut = {file: seconds for file, seconds, _ in self._read if self.features.cuts(seconds)}
         if cut:
             longest = max(sorted(cut), key=cut.__getitem__)
-            most = f"{cut[longest]:.2f} s ('{writable(str(longest))}')"
-            lost.append(f"longer and cut: {len(cut)}, up to {most}")
+            lost.append(f"longer and cut: {len(cut)}, up to {cut[longest]:.2f} s ('{writable(str(longest))}')")
         if resampled := sum(rate != self.features.rate for *_, rate in self._read):
             lost.append(f"of other rates and resampled: {resampled}")
         if lost and not self._warned:

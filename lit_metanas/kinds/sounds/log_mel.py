@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
+from statistics import median_high
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -167,7 +168,7 @@ class LogMel(Preprocessing):
             row[self.bins, : series.shape[1]] = 1
         return inputs
 
-    def waveform(self, raw: RawSound, name: str = "The sound") -> Tensor:
+    def waveform(self, raw: RawSound, name: str) -> Tensor:
         """A sound, as ``encode`` takes it, as one channel at ``rate``, of at most ``longest`` samples, float32.
 
         Messages begin with its ``name``.
@@ -192,7 +193,6 @@ class LogMel(Preprocessing):
 
     def series(self, sound: Tensor) -> Tensor:
         """The spectra of one sound at ``rate``, ``(samples,)``: ``(bins, steps)`` with as many steps as it needs."""
-        sound = sound[: self.longest]
         steps = self.steps_of(len(sound))
         before = (self._transform - self._window) // 2  # where torch puts the window within the transform
         behind = (steps - 1) * self._hop + self._transform - before - len(sound)
@@ -309,6 +309,5 @@ def whole_features_for(files: Collection[Path]) -> LogMel:
 
 
 def _usual_rate(measured: Collection[Recording]) -> int:
-    """The median of their rates, within bounds."""
-    rates = sorted(recording.rate for recording in measured)
-    return min(max(rates[len(rates) // 2], LOWEST_USUAL_RATE), HIGHEST_USUAL_RATE)
+    usual = median_high(recording.rate for recording in measured)
+    return min(max(usual, LOWEST_USUAL_RATE), HIGHEST_USUAL_RATE)

@@ -214,8 +214,7 @@ def _root_and_table(path: Path, deep: bool) -> tuple[str, str | None]:
 
 
 def _transcript_table(root: Path) -> str:
-    table = sound_table(root)
-    if table is None:
+    if (table := sound_table(root)) is None:
         raise ValueError(
             f"'{writable(str(root))}' has not one table (.csv, .tsv) of files and transcripts: put one beside them."
         )

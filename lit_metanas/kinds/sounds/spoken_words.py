@@ -163,7 +163,6 @@ class SpokenWords(ComputedSource):
         return np.random.default_rng((self.seed, *map(int, key)))
 
     def _spoken(self, word: int, held_out: bool, instance: int) -> Tensor:
-        """The sound of an example."""
         generator = self._generator(_WORD, word, held_out, instance)
         first, number = (SPEAKERS, HELD_OUT_SPEAKERS) if held_out else (0, SPEAKERS)
         voice = self._voices[first + int(generator.random() * number)]

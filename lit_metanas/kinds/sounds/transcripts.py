@@ -136,7 +136,6 @@ class TranscriptTask(HasFeatures, SingleTask):
 def _divided(
     listing: ListedFiles, said: list[_Said], shares: tuple[float | None, float, float], seed: int
 ) -> list[list[_Said]]:
-    """The recordings of the train, val and test part."""
     train, val, test = shares
     groups = None
     if listing.groups is not None:

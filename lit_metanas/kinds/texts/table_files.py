@@ -246,17 +246,21 @@ def _column_names(values: Sequence[str], place: str) -> list[str]:
         raise ValueError(f"'{place}' has {len(names)} columns, more than {MOST_COLUMNS}: leave some out.")
     if len(names) == 1 and ";" in names[0]:
         raise ValueError(f"'{place}' has one column, '{printable(names[0], 60)}': separate columns by tabs.")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(
-            f"'{place}' has two columns '{printable(twice, 80)}': let its first line give each a name of its own."
+            f"'{place}' has two columns '{printable(twice[0], 80)}': let its first line give each a name of its own."
         )
     return names
 
 
 def _json_rows(content: str, place: str) -> Iterator[TableRow]:
     """The objects of lines, or of one list."""
-    noun, values = "Line", _json_lines(content, place)
+    noun = "Line"
+    values: Iterable[tuple[int, Any]] = (
+        (number, _parsed(line, f"Line {number} of '{place}'", "fix it, or leave it out"))
+        for number, line in enumerate(StringIO(content), 1)
+        if line.strip()
+    )
     if content.lstrip()[:1] == "[":
         whole = _parsed(content, f"'{place}'", "give a list of objects, or one on each line")
         noun, values = "Row", enumerate(whole, 1)
@@ -264,12 +268,6 @@ def _json_rows(content: str, place: str) -> Iterator[TableRow]:
         if not isinstance(row, dict):
             raise ValueError(f"{noun} {number} of '{place}' is no object of names and values: fix it, or leave it out.")
         yield f"{noun.lower()} {number}", row
-
-
-def _json_lines(content: str, place: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(StringIO(content), 1):
-        if line.strip():
-            yield number, _parsed(line, f"Line {number} of '{place}'", "fix it, or leave it out")
 
 
 def _parsed(content: str, called: str, fix: str) -> Any:

@@ -125,10 +125,9 @@ class TextKind(Kind):
             return ""
         rows = table_rows(source.path, source.label)
         text, label = find_columns(rows, writable(str(source.path)), None, source.label, group=source.group)
-        known, others = (text, *text.split(","), label, source.group), ""
+        known = (text, *text.split(","), label, source.group)
         left = [name for name in columns_of(rows) if name not in known]
-        if left:
-            others = f"; other columns are ignored: {listed(left)}"
+        others = f"; other columns are ignored: {listed(left)}" * bool(left)
         return f" Labels are in column '{printable(label, 40)}', texts in '{printable(text, 40)}'{others}."
 
 

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -84,17 +84,10 @@ class TextSource(TaskSource):
     """
 
     _sentences: Mapping[Subset, Sentences]
-    _name = ""
 
     def __init__(self, preprocessing: TextPreprocessing | None = None) -> None:
         self._given = preprocessing
-        self._fitted: TextPreprocessing | None = None
         self._tokens: dict[tuple[Subset, int], Tensor] = {}
-
-    @property
-    def name(self) -> str:
-        """The first part of the ids of this source's tasks."""
-        return self._name or super().name
 
     def sentences(self, subset: Subset) -> Sentences:
         """The sentences of each class of a subset."""
@@ -107,15 +100,13 @@ class TextSource(TaskSource):
             ValueError: it is for other examples than texts.
         """
         if self._given is None:
-            self._fitted = TextPreprocessing.checked(preprocessing, self.name)
+            self.preprocessing = TextPreprocessing.checked(preprocessing, self.name)
             self._tokens.clear()
 
-    @property
+    @cached_property
     def preprocessing(self) -> TextPreprocessing:
         """What makes inputs of sentences, with its vocabulary."""
-        if self._fitted is None:
-            self._fitted = (self._given or Words()).fitted(chain.from_iterable(self.sentences("train").values()))
-        return self._fitted
+        return (self._given or Words()).fitted(chain.from_iterable(self.sentences("train").values()))
 
     @property
     def shape(self) -> Shape:
@@ -139,7 +130,7 @@ class TextSource(TaskSource):
             texts = self.sentences(subset)[self.classes(subset)[class_index]]
             # Half the memory of int64, which networks get.
             self._tokens[place] = self.preprocessing.tokens(texts).to(torch.int32)
-        return self.preprocessing.look_up(self._tokens[place][list(instances)].long())
+        return self._tokens[place][list(instances)].long()
 
 
 class TextTable(TextSource):
@@ -174,6 +165,8 @@ class TextTable(TextSource):
         (('glue', 'sew'), TokenShape(vocabulary=18, steps=32))
     """
 
+    name: str = ""  # of the file or folder
+
     def __init__(
         self,
         path: str,
@@ -188,7 +181,7 @@ class TextTable(TextSource):
     ) -> None:
         super().__init__(preprocessing)
         self.path = Path(path)
-        self._name = self.path.resolve().name if self.path.is_dir() else self.path.stem
+        self.name = self.path.resolve().name if self.path.is_dir() else self.path.stem
         place = writable(path)
         rows = [checked_row(row, place) for row in labelled_texts(self.path, text, label)[0]]
         texts: dict[str, dict[str, str]] = {}
@@ -295,8 +288,7 @@ def _files(module: str, others: frozenset[str]) -> list[Path]:
 def _first_sentences(file: Path) -> Iterator[str]:
     """Of the docstrings of a file: its own, and those of its classes and functions, in their order."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its escapes, which are another project's matter
+        with warnings.catch_warnings(action="ignore"):  # of its escapes, which are another project's matter
             tree = ast.parse(read_regular(file, _LARGEST_SOURCE))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return

@@ -95,9 +95,9 @@ def find_columns(
 def are_texts(name: str, texts: Sequence[str]) -> bool:
     """Whether the cells of a column are sentences, or texts by the name of the column, most of which differ."""
     known = [text for text in texts if text]
-    if not hardly_repeat(Counter(known)):
-        return False
-    return name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
+    return hardly_repeat(Counter(known)) and (
+        name.lower() in TEXT_COLUMNS or sum(len(text.split()) for text in known) >= SENTENCE_WORDS * len(known)
+    )
 
 
 def columns_of_texts(rows: Sequence[TableRow], names: Sequence[str]) -> str | None:
@@ -148,10 +148,11 @@ def check_columns(rows: Sequence[TableRow], place: str, **named: str | None) -> 
     if not names and EXCLUDED.get():
         raise ValueError(f"'{place}' has no columns but those that 'exclude' names: keep some.")
     chosen = [name for name in named.values() if name is not None]
-    for name in chosen:
-        if name not in names:
-            others = [other for other in names if other not in chosen]
-            raise ValueError(f"'{place}' has no column '{name}': {hint(name, others, f'it has {listed(names)}.')}")
+    if absent := [name for name in chosen if name not in names]:
+        others = [other for other in names if other not in chosen]
+        raise ValueError(
+            f"'{place}' has no column '{absent[0]}': {hint(absent[0], others, f'it has {listed(names)}.')}"
+        )
     if len(set(chosen)) < len(chosen):
         *others, last = [argument for argument, name in named.items() if name is not None]
         raise ValueError(
@@ -203,12 +204,11 @@ def labelled_texts(
         ], parts
     classes = class_folders(path, {".txt"}, "text files", deep=group is not None)
     group_of = file_groups(path, classes, group)
-    found = [
+    return [
         Labelled(file.relative_to(path).as_posix(), read_utf8(file, LARGEST_TEXT_FILE), name, group_of.get(file, ""))
         for name, files in classes.items()
         for file in files
-    ]
-    return found, {}
+    ], {}
 
 
 def column_groups(rows: Sequence[TableRow], place: str, group: str) -> list[str]:

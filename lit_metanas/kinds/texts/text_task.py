@@ -105,8 +105,10 @@ class TextTask(SingleTask):
             there = writable(test_path)
             read, _ = labelled_texts(Path(test_path), text, label, group)
             tested = [checked_row(row, there, unlabelled=several) for row in read]
-            given = f"'{there}'", [row.text for row in tested], [row.label for row in tested]
-            self._options |= {"shares": (None, val, 0.0), "tested": given}
+            self._options |= {
+                "shares": (None, val, 0.0),
+                "tested": (f"'{there}'", [row.text for row in tested], [row.label for row in tested]),
+            }
             tell_shared_groups(f"'{there}'", self._options["group"], [row.group for row in tested])
 
     def take_preprocessing(self, preprocessing: Preprocessing) -> None:

@@ -259,14 +259,16 @@ class JoinedTokens(Preprocessing):
 def joined_task(task: Task, other: Task) -> Task | None:
     """A task with the tokens of both; None where that is not what the preprocessings would make of new texts."""
     first, second = task.preprocessing, other.preprocessing
-    if not (isinstance(first, Part) and isinstance(second, Part) and first.shape == task.shape):
+    if not (
+        isinstance(first, Part)
+        and isinstance(second, Part)
+        and first.shape == task.shape
+        and second.shape == other.shape
+    ):
         return None
-    if other.shape != second.shape:
-        return None
-    joined, val = JoinedTokens(first, second), None
+    joined = JoinedTokens(first, second)
     train, test = _concatenated(task.train, other.train), _concatenated(task.test, other.test)
-    if task.val is not None and other.val is not None:
-        val = _concatenated(task.val, other.val)
+    val = task.val and other.val and _concatenated(task.val, other.val)
     return replace(task, train=train, val=val, test=test, vocabulary=joined.shape.vocabulary, preprocessing=joined)
 
 

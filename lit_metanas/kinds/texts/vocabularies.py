@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from torch import Tensor
 
@@ -45,8 +45,7 @@ class VocabularyTokens(ABC):
         owner, size = type(self).__name__, (self.size, self.smallest, MOST_VOCABULARY)
         check_range(owner, size=size, least=(self.least, 1), steps=(self.steps, 1, MOST_TOKEN_STEPS))
         known = self.vocabulary
-        wrong = [token for token in known if not isinstance(token, str) or not self.is_token(token)]
-        if wrong:
+        if wrong := [token for token in known if not isinstance(token, str) or not self.is_token(token)]:
             raise ValueError(f"{owner}: {reprlib.repr(wrong[0])} is not {self.wanted}: leave it out.")
         if len(known) > self.size or len(set(known)) < len(known):
             raise ValueError(f"{owner}: the vocabulary has more than {self.size} {self.field}, or one twice.")
@@ -58,8 +57,7 @@ class VocabularyTokens(ABC):
     @property
     def vocabulary(self) -> Sequence[str]:
         """The tokens in the order of their numbers; empty before it is learned."""
-        found: Sequence[str] = getattr(self, self.field)
-        return found
+        return cast(Sequence[str], getattr(self, self.field))
 
     @property
     def shape(self) -> TokenShape:
@@ -106,10 +104,8 @@ class CountedTokens(VocabularyTokens):
                 f"{type(self).__name__}: none stands least = {self.least} times in the text that the vocabulary is "
                 "counted on: give meta-train classes, or lower it."
             )
-        known: dict[str, Any] = {self.field: tuple(kept[: self.size])}
-        if isinstance(self.vocabulary, str):
-            known = {self.field: "".join(kept[: self.size])}
-        return replace(self, **known)
+        made: Any = "".join if isinstance(self.vocabulary, str) else tuple
+        return replace(self, **{self.field: made(kept[: self.size])})
 
     def is_token(self, text: str) -> bool:
         """Whether a text may be a token of the vocabulary: if it does not split."""
