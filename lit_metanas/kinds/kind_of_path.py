@@ -46,14 +46,10 @@ def parts_in(path: Path) -> GivenParts:
     folders = folders_in(path)
     if len(folders) > 1 and not all(_called(folder) in (*_TO_LEARN_FROM, *_TO_TEST) for folder in folders):
         return whole
-    return (
-        _among(tables_in(path), _lacking_columns)
-        or _among(
-            [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)],
-            _lacking_labels,
-        )
-        or whole
-    )
+    if (tables := _among(tables_in(path), _lacking_columns)) is not None:
+        return tables
+    learned = [folder for folder in folders if _called(folder) in _TO_TEST or not _lacking_labels(folder, folder)]
+    return _among(learned, _lacking_labels) or whole
 
 
 def _called(part: Path) -> str:
