@@ -88,9 +88,8 @@ def test_anyones_study_is_read_as_far_as_it_tells(direction):
         return sign * float(architecture["x"])
 
     with quiet_optuna():
-        study = optuna.create_study(
-            study_name="mine", direction=direction, sampler=optuna.samplers.RandomSampler(seed=0)
-        )
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        study = optuna.create_study(study_name="mine", direction=direction, sampler=sampler)
         study.optimize(objective, n_trials=40, catch=ArithmeticError)
     record = record_of(study, SPACE)
     assert record.task_id == "mine"
