@@ -26,7 +26,6 @@ from lit_metanas.surrogates.transfer import fit_source
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
-
 ENCODING = OneHotEncoding(SPACE)
 
 

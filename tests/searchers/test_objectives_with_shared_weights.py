@@ -74,7 +74,6 @@ def span() -> lm.Task:
 CASES = {"translation": (translation, WRITES), "transcription": (transcription, READS), "span": (span, READS)}
 CASE = pytest.mark.parametrize(("make", "space"), CASES.values(), ids=CASES)
 
-
 DARTS = {"epochs": 2, "batch_size": 32, "rates": lm.training.DARTSRates(**RATES)}
 METHODS = {
     "DARTS": lm.DARTSSearcher(**DARTS),

@@ -19,7 +19,6 @@ from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 
-
 TASKS = [replace(make_task(each=4, seed=seed), id=f"noise/{seed}") for seed in (0, 1)]
 
 

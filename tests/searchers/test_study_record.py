@@ -48,14 +48,10 @@ SEARCHES = {
 }
 
 
-def storage_of(path):
-    return f"sqlite:///{path / 'studies.db'}"
-
-
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_goes_through_studies_and_lines_and_stays_what_it_was(tmp_path, name):
     with quiet_optuna():
-        storage = storage_of(tmp_path)
+        storage = f"sqlite:///{tmp_path / 'studies.db'}"
         options = {"seed": 3, **SEARCHES[name]}
         found = search(storage=storage, budget=Budget(queries=8), **options).record
         (study,) = [optuna.load_study(study_name=n, storage=storage) for n in optuna.get_all_study_names(storage)]
