@@ -24,9 +24,7 @@ def files_of(revision: str | None) -> dict[str, str]:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(
-        words if words[0] == "git" else ("git", *words), cwd=ROOT, capture_output=True, text=True
-    ).stdout
+    return subprocess.run(("git", *words), cwd=ROOT, capture_output=True, text=True).stdout
 
 
 def figures(files: dict[str, str]) -> dict[str, float]:

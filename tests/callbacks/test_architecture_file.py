@@ -26,8 +26,7 @@ def test_written_on_improvement_only(fit, written, tmp_path):
     fit(module, [ArchitectureFile()], epochs=6, sanity=1)
     assert written == [0.4, 0.5, 0.6]
     (row,) = read_architectures(tmp_path / "architectures.json")
-    assert row.architecture == module.architecture()
-    assert row.value == pytest.approx(0.6)
+    assert (row.architecture, row.value) == (module.architecture(), pytest.approx(0.6))
     assert (row.metric, row.seed, row.shape, row.space) == ("val/accuracy", 7, (1, 4, 4), "LayeredSpace")
     assert row.cost.flops == 10**9
 

@@ -86,8 +86,7 @@ def test_a_history_stays_short_and_keeps_its_ends():
     history = ProbabilityHistory({"a": ["1", "2"]})
     for step in range(1, 10_001):
         history.add(Moment(step, step / 10_000, {"a": [0.5, 0.5]}))
-        assert history.moments[0].step == 1
-        assert history.moments[-1].step == step
+        assert (history.moments[0].step, history.moments[-1].step) == (1, step)
         least = step if step <= MOST_MOMENTS else MOST_MOMENTS / 2
         assert least <= len(history.moments) <= min(step, MOST_MOMENTS)
     steps = [moment.step for moment in history.moments]

@@ -44,14 +44,10 @@ def test_natural_order():
 
 def test_architecture_picture_tells_every_layer():
     space = LayeredSpace(depths=(2, 3), widths=(16, 64), skips=("none", "residual"))
-    labels = {choice.name: choice.labels[-1] for choice in space.choices}
-    figure = draw_architecture(
-        space.canonical({**labels, "layer2.skip": "none", "layer3.dropout": "0"}), "Chosen", space=LayeredSpace
-    )
+    labels = {c.name: c.labels[-1] for c in space.choices} | {"layer2.skip": "none", "layer3.dropout": "0"}
+    figure = draw_architecture(space.canonical(labels), "Chosen", space=LayeredSpace)
     shown = texts(figure)
-    assert shown.count("conv 7×7, 64") == 3
-    assert shown.count("residual") == 2
-    assert shown.count("dropout 0.5") == 2
+    assert [shown.count(text) for text in ("conv 7×7, 64", "residual", "dropout 0.5")] == [3, 2, 2]
     told = {"layer 1", "layer 2", "layer 3", "average pool", "Tanh", "batch norm", "input", "classifier", "Chosen"}
     assert told <= set(shown)
     assert boxes_overlap(figure) == []

@@ -59,13 +59,8 @@ def slurm(tmp_path, monkeypatch):
 
 def train(folder, *callbacks, resume=None, seed=0, steps=0):
     model = make_model(weights_seed=seed)
-    options = {
-        "max_epochs": 3,
-        "num_sanity_val_steps": steps,
-        "default_root_dir": folder,
-        "callbacks": [*callbacks, Preemption()],
-    }
-    trainer, losses = fit(model, ckpt_path=resume, **options)
+    options = {"max_epochs": 3, "num_sanity_val_steps": steps, "default_root_dir": folder}
+    trainer, losses = fit(model, ckpt_path=resume, callbacks=[*callbacks, Preemption()], **options)
     return trainer, losses, state_of(model)
 
 
@@ -222,9 +217,8 @@ def stopped(folder, stops, **options):
             trainer, _ = fit(make_model(weights_seed=len(rows)), **run)
             trainer.save_checkpoint(folder / "all" / "end.ckpt")
         else:
-            with pytest.raises(
-                SIGTERMException, match=r"^Stopped by a signal; resume the training with --ckpt_path '.*last.ckpt'"
-            ):
+            words = r"^Stopped by a signal; resume the training with --ckpt_path '.*last.ckpt'"
+            with pytest.raises(SIGTERMException, match=words):
                 fit(make_model(weights_seed=len(rows)), **run)
         rows += logger.rows
         resume = folder / "checkpoints" / "last.ckpt"
@@ -292,9 +286,8 @@ def test_other_verbs_end_at_once(verb, tmp_path):
     fit(model)
     model.predict_step, data.predict_dataloader = lambda batch: batch, data.test_dataloader
     trainer = make_trainer(callbacks=[Terminate(), Preemption()], default_root_dir=tmp_path)
-    with pytest.raises(
-        SIGTERMException, match=r"^Stopped by a signal; the same command goes on after what is finished"
-    ):
+    words = r"^Stopped by a signal; the same command goes on after what is finished"
+    with pytest.raises(SIGTERMException, match=words):
         getattr(trainer, verb)(model, data)
     assert not ended
     assert signal.getsignal(signal.SIGTERM) == handler

@@ -64,15 +64,14 @@ def test_batch_norm_statistics_are_each_processes_own():
 
 def test_the_process_that_differs_from_most_is_named():
     same, other = {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 5, "c": 7}
-    assert difference([same, same, other]).startswith(
-        "process 2 has a different 'b' from the others, and 1 other difference:"
-    )
-    assert difference([other, same, same]).startswith("process 0 has a different 'b' from the others")
-    assert difference([same, {**same, "c": 4}]).startswith("process 1 has a different 'c' from the other: the training")
-    assert difference([same, {**same, "c": 4}, {**same, "c": 5}, same]).startswith(
-        "processes 1, 2 have a different 'c'"
-    )
-    assert difference([same, {"a": 1, "b": 2}]).startswith("process 1 has a different 'c'")
+    for states, told in (
+        ([same, same, other], "process 2 has a different 'b' from the others, and 1 other difference:"),
+        ([other, same, same], "process 0 has a different 'b' from the others"),
+        ([same, {**same, "c": 4}], "process 1 has a different 'c' from the other: the training"),
+        ([same, {**same, "c": 4}, {**same, "c": 5}, same], "processes 1, 2 have a different 'c'"),
+        ([same, {"a": 1, "b": 2}], "process 1 has a different 'c'"),
+    ):
+        assert difference(states).startswith(told)
 
 
 def test_one_process_has_nothing_to_compare(monkeypatch):
@@ -101,6 +100,5 @@ def test_a_spoiled_tensor_is_named_on_both_processes(tmp_path):
     for way, name in names.items():
         assert f"process 1 has a different '{name}" in first[way], way
     # Spoiled in step 5, compared after steps 1, 4 and 7.
-    assert first["stopped"].startswith(
-        f"After 7 training steps process 1 has a different '{weight}' from the other: the "
-    )
+    told = f"After 7 training steps process 1 has a different '{weight}' from the other: the "
+    assert first["stopped"].startswith(told)

@@ -19,6 +19,5 @@ def test_row_holds_what_was_measured(tmp_path):
     assert row.value == pytest.approx(fmean(values))
     assert row.ci95 == pytest.approx(2.2009851600828 * stdev(values) / math.sqrt(12))  # t(0.975, 11) from a table
     assert (row.seed, row.parameters, row.flops, row.meta_cost.flops) == (7, 123, 456, 10**9)
-    assert row.architecture == module.architecture()
-    assert row.config == "config.yaml"
+    assert (row.architecture, row.config) == (module.architecture(), "config.yaml")
     assert "torch" in row.hardware

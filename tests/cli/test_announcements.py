@@ -68,8 +68,7 @@ def test_search_ends_with_the_scores_and_a_command(home: Path, capsys: pytest.Ca
     score, following = capsys.readouterr().out.splitlines()
     assert score.startswith("search: accuracy on 1 task: ")
     begin, *_, folder, images = shlex.split(following)
-    assert begin == "Next:"
-    assert images == "FILE"
+    assert (begin, images) == ("Next:", "FILE")
     assert main(["predict", folder, "images/class00"]) == 0
     chosen = json.loads(Path("one/architectures.json").read_text())["architectures"]
     best = max(chosen, key=lambda row: row["value"])  # by validation, whatever the test says

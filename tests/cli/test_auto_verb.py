@@ -18,6 +18,7 @@ from lit_metanas.estimators.pace import Pace
 
 pytestmark = pytest.mark.usefixtures("here")
 
+Output, Patch = pytest.CaptureFixture[str], pytest.MonkeyPatch
 FLOPS = "[1e9,1e9]"
 
 
@@ -29,7 +30,7 @@ def rows(here: Path) -> str:
     return "two letters.csv"
 
 
-def test_the_last_line_predicts(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_predicts(images: Path, capsys: Output) -> None:
     words = ["images", "--flops", FLOPS, "--max-parameters=50000", "--max_latency", "2s", "--output", "model"]
     assert main(["auto", *words]) == 0
     told, said = capsys.readouterr()
@@ -49,7 +50,7 @@ def test_the_last_line_predicts(images: Path, capsys: pytest.CaptureFixture[str]
     assert told.splitlines()[-1] == last
 
 
-def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: Patch) -> None:
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: Pace(5e5, 0.0, 0.0))
     monkeypatch.setattr(budget_division, "faster_precision", lambda *args, **more: "bf16-mixed")
     words = [rows, "--minutes=1", "--seed=4", "--max-parameters=5e4", "--max_latency=2s"]
@@ -58,8 +59,7 @@ def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pyte
     command = card.partition("- To reproduce:")[2].strip().partition("\n")[0]
     assert HubCard.load("model/README.md").data.eval_results[0].metric_args["reproduce"] == command
     first, *rest = shlex.split(command)
-    assert first == "lit-metanas"
-    assert rest[1] == rows
+    assert (first, rest[1]) == ("lit-metanas", rows)
     assert {"--flops", "--group", "--max_parameters", "--max_latency"} <= {*rest}
     monkeypatch.setattr(budget_division, "measure_pace", lambda *args, **more: pytest.fail("FLOPs need no pace"))
     assert main(rest) == 0  # in the same folder, where `model` holds the result of the minutes
@@ -85,18 +85,14 @@ def test_the_command_of_the_card_repeats_the_result(rows: str, monkeypatch: pyte
         (["images", "--group", "owner"], "group = 'owner' must be 'folder', or a regular expression"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_sentence(
-    words: list[str], sentence: str, images: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_wrong_is_told_in_a_sentence(words: list[str], sentence: str, images: Path, capsys: Output) -> None:
     assert main(["auto", *words]) == 2
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lit-metanas:")]
     assert len(told) == 1
     assert sentence in told[0]
 
 
-def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(
-    rows: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(rows: str, capsys: Output) -> None:
     words = ["auto", rows, "--flops", "[2e7,2e7]"]
     assert main(words) == 0
     assert not Path("model/model.onnx").exists()
@@ -117,7 +113,7 @@ def test_onnx_files_are_added_and_the_card_keeps_what_people_wrote(
     assert all(torch.equal(weights[name], tensor) for name, tensor in again.items())
 
 
-def test_groups_are_kept_whole_and_are_another_search(rows: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_are_kept_whole_and_are_another_search(rows: str, capsys: Output) -> None:
     words = ["auto", rows, "--flops", "[2e7,2e7]"]
     assert main([*words, "--group", "day"]) == 0
     assert ", in whole groups." in capsys.readouterr().err
@@ -125,7 +121,7 @@ def test_groups_are_kept_whole_and_are_another_search(rows: str, capsys: pytest.
     assert "'model' holds the result of other data" in capsys.readouterr().err
 
 
-def test_a_front_is_made_of_what_is_named(rows: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_front_is_made_of_what_is_named(rows: str, capsys: Output) -> None:
     assert main(["auto", rows, "--pareto", "flops", "--flops", "[2e7,2e7]"]) == 0
     told = capsys.readouterr().out
     (first,) = [path.name for path in Path("model", "front").iterdir() if path.name.startswith("1-")]
@@ -133,9 +129,7 @@ def test_a_front_is_made_of_what_is_named(rows: str, capsys: pytest.CaptureFixtu
     assert first in told
 
 
-def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
-    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_exports_the_best_and_says_how_to_go_on(images: Path, capsys: Output, monkeypatch: Patch) -> None:
     plain = last_training.fit_child
     stops = iter([True])
 
@@ -161,16 +155,15 @@ def test_an_interrupt_exports_the_best_and_says_how_to_go_on(
 
 
 def test_a_last_training_that_fails_exports_the_best_and_says_how_to_go_on(
-    images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    images: Path, capsys: Output, monkeypatch: Patch
 ) -> None:
     def fail(*args: object, **more: object) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patched:
         patched.setattr(last_training, "fit_child", fail)
-        with pytest.warns(
-            UserWarning, match=r"the last training failed \(MemoryError: without a reason\): the best so"
-        ):
+        words = r"the last training failed \(MemoryError: without a reason\): the best so"
+        with pytest.warns(UserWarning, match=words):
             assert main(["auto", "images", "--flops", FLOPS]) == 1
     told, said = capsys.readouterr()
     assert "Stopped early" in told

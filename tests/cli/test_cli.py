@@ -24,6 +24,7 @@ from lit_metanas.cli.program import Program
 from lit_metanas.records.record import FailedWorkError
 
 Toy, Refusal = Callable[..., int], Callable[..., str]
+Output, Patch = pytest.CaptureFixture[str], pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("words", "unbuffered"), [(["--help"], "1"), (["fit", "-c", "conv4", "--print_config"], "")])
@@ -45,14 +46,14 @@ def test_without_an_output_a_command_still_works() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_version_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_no_arguments(capsys: Output) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"lit-metanas {lit_metanas.__version__}\n"
     assert main([]) == 0
     assert capsys.readouterr().out.startswith("usage: lit-metanas VERB")
 
 
-def test_each_verb_works_in_the_run_directory(toy: Toy, toy_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_verb_works_in_the_run_directory(toy: Toy, toy_folder: Path, capsys: Output) -> None:
     assert toy("fit", "--trainer.default_root_dir=out") == 0
     made = {str(path.relative_to(toy_folder / "out")) for path in (toy_folder / "out").rglob("*") if path.is_file()}
     assert made == {".fit.lock", "config.fit.yaml", "logs/fit/metrics.csv", "checkpoints/last.ckpt"}
@@ -77,9 +78,7 @@ def test_a_resumed_fit_ends_like_an_uninterrupted_one(toy: Toy, toy_folder: Path
     assert [path.name for path in (toy_folder / "parts" / "checkpoints").iterdir()] == ["last.ckpt"]
 
 
-def test_an_interrupted_fit_says_how_to_go_on(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_interrupted_fit_says_how_to_go_on(toy: Toy, monkeypatch: Patch, capsys: Output) -> None:
     monkeypatch.setattr("signal.signal", lambda number, handler: None)  # Lightning switches Ctrl-C off
     assert toy("fit", "--model.interrupt=1", "--trainer.default_root_dir=out") == 130
     assert "`fit` goes on with --ckpt_path" in capsys.readouterr().err
@@ -187,11 +186,7 @@ def test_a_checkpoint_of_another_model_gets_one_sentence(toy: Toy, refusal: Refu
     ],
 )
 def test_what_all_processes_know_is_told_once_on_a_machine(
-    variables: dict[str, str],
-    agreed: bool,
-    told: bool,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str], agreed: bool, told: bool, monkeypatch: Patch, capsys: Output
 ) -> None:
     for name in ("LOCAL_RANK", "SLURM_LOCALID"):
         monkeypatch.delenv(name, raising=False)
@@ -221,9 +216,7 @@ def test_the_exceptions_that_are_known_by_name_are_there() -> None:
         RuntimeError("could not create a primitive"),
     ],
 )
-def test_memory_that_runs_out_gets_one_sentence(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, refusal: Refusal
-) -> None:
+def test_memory_that_runs_out_gets_one_sentence(error: Exception, monkeypatch: Patch, refusal: Refusal) -> None:
     monkeypatch.setattr(command_line, "execute", partial(_raise, error))
     said = refusal("auto", code=1)
     assert said.startswith(f"Out of memory ({type(error).__name__}")
@@ -231,7 +224,7 @@ def test_memory_that_runs_out_gets_one_sentence(
     assert said.endswith("): give fewer or smaller examples, or smaller batches or networks.")
 
 
-def test_work_that_fails_is_told_from_a_wrong_command(monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
+def test_work_that_fails_is_told_from_a_wrong_command(monkeypatch: Patch, refusal: Refusal) -> None:
     for kind, code in ((FailedWorkError, 1), (ValueError, 2), (UsageError, 2)):
         monkeypatch.setattr(command_line, "execute", partial(_raise, kind("All of 8 trainings failed.")))
         assert refusal("search", code=code) == "All of 8 trainings failed."
@@ -242,7 +235,7 @@ def _raise(error: Exception, *args: object, **options: object) -> None:
 
 
 def test_lightning_lets_its_reading_of_a_checkpoints_configuration_be_switched_off(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
+    toy: Toy, monkeypatch: Patch
 ) -> None:
     called: list[Program] = []
     assert Program._parse_ckpt_path is not LightningCLI._parse_ckpt_path
@@ -267,7 +260,7 @@ def test_a_warning_of_ours_is_a_sentence_without_code() -> None:
     assert shown("Old.", UserWarning, "elsewhere.py", 4) == "elsewhere.py:4: UserWarning: Old.\n"
 
 
-def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_parser_is_made_for_another_verb(toy_folder: Path, monkeypatch: Patch) -> None:
     """Each takes a tenth of a second."""
     made = []
     monkeypatch.setattr(Program, "add_arguments_to_parser", lambda self, parser: made.append(parser.prog))

@@ -62,13 +62,9 @@ def port() -> str:
 
 def bash(*command: object, **variables: str) -> subprocess.Popen[str]:
     # A hung process ignores SIGTERM.
-    return subprocess.Popen(
-        ["timeout", "-k", "5", "900", "bash", *map(str, command)],
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    words = ["timeout", "-k", "5", "900", "bash", *map(str, command)]
+    piped: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(words, env={**os.environ, **variables}, **piped)
 
 
 def checkpoint(run: str) -> dict[str, Any]:
@@ -208,8 +204,6 @@ def test_array_of_workers(programs: Path, monkeypatch: pytest.MonkeyPatch) -> No
     verb, *args = given.read_text().splitlines()
     assert verb == "search"
     model = Program(args, run=False).model
-    assert model.directory == Path("runs/array-77/worker-3")
-    assert model.seed == 5
+    assert (model.directory, model.seed) == (Path("runs/array-77/worker-3"), 5)
     (searcher,) = model.methods.values()
-    assert searcher.worker == 3
-    assert searcher.storage == "postgresql+psycopg://"
+    assert (searcher.worker, searcher.storage) == (3, "postgresql+psycopg://")

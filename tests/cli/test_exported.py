@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from own_processes import environment
 from PIL import Image
 from torch import nn
 
@@ -55,9 +56,7 @@ def test_parity_for_any_batch_size(network: nn.Module, folder: Path) -> None:
         assert torch.allclose(exported.network(images), expected, atol=1e-5)
         assert torch.allclose(exported.predict(images), expected.softmax(1), atol=1e-5)
     network.train()
-    assert exported.classes == CLASSES
-    assert exported.architecture == {"kernel": "3"}
-    assert exported.shape == SHAPE
+    assert (exported.classes, exported.architecture, exported.shape) == (CLASSES, {"kernel": "3"}, SHAPE)
 
 
 def test_images_are_brought_to_the_shape() -> None:
@@ -93,9 +92,9 @@ def test_damaged_and_newer_descriptions(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def photographs(tmp_path: Path) -> Path:
-    """New images of other sizes and modes than the network's."""
-    folder = tmp_path / "new"
+def photographs(here: Path) -> Path:
+    """New images of other sizes and modes than the network's, in the folder `new` of the working folder."""
+    folder = here / "new"
     (folder / "more").mkdir(parents=True)
     generator = np.random.default_rng(0)
     Image.fromarray(generator.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(folder / "colour.png")
@@ -103,10 +102,7 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_and_folders_are_classified(
-    folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(photographs.parent)
+def test_files_and_folders_are_classified(folder: Path, photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):  # the second time it replaces what it has written
         assert main(["predict", "--examples", "new/colour.png", "new", f"--model={folder}"]) == 0
     rows = list(csv.DictReader(io.StringIO(Path("predictions.csv").read_text())))
@@ -128,9 +124,8 @@ def test_files_and_folders_are_classified(
     ],
 )
 def test_paths_are_taken_as_a_shell_gives_them(
-    words: list[str], names: list[str], folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], names: list[str], folder: Path, photographs: Path
 ) -> None:
-    monkeypatch.chdir(photographs.parent)
     for name in ("-x.png", "a: b.png", "[1].png"):
         shutil.copy(photographs / "colour.png", name)
     assert main(["predict", *words, f"--model={folder}", "--output=all.json"]) == 0
@@ -146,15 +141,15 @@ def test_a_plain_prediction_loads_neither_lightning_nor_a_compiler(folder: Path,
         "print([name for name in heavy.split() if name in sys.modules])"
     )
     words = ["predict", str(folder), str(photographs), "--csv"]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=600)
+    command, pipes = [sys.executable, "-c", code, *words], {"capture_output": True, "text": True}
+    done = subprocess.run(command, env=environment(), timeout=600, **pipes)
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
     assert len(done.stdout.splitlines()) == 4
 
 
 def test_unreadable_images_are_named_and_the_others_are_predicted(
-    folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+    folder: Path, photographs: Path, refusal: Callable[..., str]
 ) -> None:
-    monkeypatch.chdir(photographs.parent)
     for number in range(7):
         (photographs / f"bad{number}.png").write_bytes(b"no image")
     reasons = " ".join(f"new/bad{number}.png is not a readable image: replace or remove it." for number in range(5))
@@ -173,10 +168,8 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
     assert Path("predictions.csv").read_text() == before
 
 
-def test_a_file_of_another_kind_is_not_replaced(
-    folder: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
-) -> None:
-    monkeypatch.chdir(photographs.parent)
+@pytest.mark.usefixtures("photographs")
+def test_a_file_of_another_kind_is_not_replaced(folder: Path, refusal: Callable[..., str]) -> None:
     Path("predictions.csv").write_text("file,class,mine\n")
     said = "'predictions.csv' already exists and holds no predictions: give another 'output'."
     assert refusal("predict", str(folder), "new") == said

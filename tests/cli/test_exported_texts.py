@@ -68,8 +68,7 @@ def test_a_program_writes_what_the_network_writes(decoder: str, network: tuple[t
     with torch.no_grad():
         scores = child(inputs)
         torch.testing.assert_close(found.network(inputs), scores, atol=1e-5, rtol=1e-5)
-    assert found.objective == lm.Translation(WRITTEN, metric="BLEU")
-    assert found.classes == ()
+    assert (found.objective, found.classes) == (lm.Translation(WRITTEN, metric="BLEU"), ())
     assert found.show(TEXTS) == found.objective.texts(found.objective.predictions(scores))
     assert found.predict(TEXTS).shape == (4, 4, 5)
     torch.testing.assert_close(found.predict(TEXTS[0]), found.predict(TEXTS[:1]))  # a single text is one example

@@ -64,7 +64,6 @@ def test_photographs_are_searched_from_one_file(here: Path, capsys: pytest.Captu
 def test_the_shipped_recipe_is_one_that_a_search_can_choose() -> None:
     recipe = MetaRecipe(distance="scaled", label_smoothing=0.1, weight_decay=0.05, way=60, query=1)
     assert yaml.safe_load((CONFIGS / "recipes/few_shot.yaml").read_text()) == recipe.configuration()
-    values = yaml.safe_load((CONFIGS / "search/few_shot.yaml").read_text())["model"]["init_args"]["searcher"][
-        "init_args"
-    ]
-    assert all(value in values["train"][name] for name, value in recipe.given.items())
+    model = yaml.safe_load((CONFIGS / "search/few_shot.yaml").read_text())["model"]["init_args"]
+    values = model["searcher"]["init_args"]["train"]
+    assert all(value in values[name] for name, value in recipe.given.items())

@@ -56,8 +56,7 @@ def test_help_loads_nothing():
         "print(*(name for name in ('torch', 'lightning', 'jsonargparse', 'optuna', 'numpy') if name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == ""
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "")
 
 
 def named(table: object, base: type) -> set[str]:
@@ -69,12 +68,8 @@ def named(table: object, base: type) -> set[str]:
 
 def test_the_named_classes_are_all_that_there_are():
     classes = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}
-    assert named(MODELS, LightningModule) == {
-        name for name, each in classes.items() if issubclass(each, LightningModule)
-    }
-    assert named(DATA, LightningDataModule) == {
-        name for name, each in classes.items() if issubclass(each, LightningDataModule)
-    }
+    for table, base in ((MODELS, LightningModule), (DATA, LightningDataModule)):
+        assert named(table, base) == {name for name, each in classes.items() if issubclass(each, base)}
 
 
 @pytest.mark.parametrize("verb", ["fit", "search"])

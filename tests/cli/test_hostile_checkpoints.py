@@ -22,7 +22,6 @@ GO_ON = ("--trainer.default_root_dir=run", f"--ckpt_path={LAST}", "--trainer.max
 Content = dict[str, Any]
 Change = Callable[[Content], object]
 
-
 KEEPS = ("--model.class_path=lit_toys.ScheduledModel", "--trainer.callbacks+=lit_toys.Counting")
 """Keeps states of an optimizer, a scheduler and a callback."""
 

@@ -45,9 +45,8 @@ def test_a_name_that_several_share_takes_a_folder_or_the_verb_that_takes_only_on
     assert Path(configuration_path("few_shot", "run")) == path_of_name("experiments/few_shot")
     assert Path(configuration_path("few_shot", "search")) == path_of_name("search/few_shot")
     for verb, first in (("fit", "fit"), ("", "experiments")):
-        with pytest.raises(
-            UsageError, match=rf"^Several .* name 'few_shot': give one of {first}/few_shot, .*recipes/few"
-        ):
+        words = rf"^Several .* name 'few_shot': give one of {first}/few_shot, .*recipes/few"
+        with pytest.raises(UsageError, match=words):
             configuration_path("few_shot", verb)
 
 
@@ -120,9 +119,8 @@ def test_console_script() -> None:
         assert script.load() is main
     parsed = configparser.ConfigParser()
     parsed.read(ROOT / "setup.cfg")
-    assert (
-        parsed["options.entry_points"]["console_scripts"].strip() == "lit-metanas = lit_metanas.cli.command_line:main"
-    )
+    entry = parsed["options.entry_points"]["console_scripts"].strip()
+    assert entry == "lit-metanas = lit_metanas.cli.command_line:main"
     assert parsed["metadata"]["version"] == "attr: lit_metanas.__version__"
     assert lit_metanas.__version__.count(".") == 2
 

@@ -19,19 +19,18 @@ ROOT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("toys") / "fork_server.py"
 MOMENTS = 30
 
+Whole = Callable[[str], tuple[dict[str, Any], float]]
+"""Of a verb: what an uninterrupted run ends with, and the seconds that it takes."""
+
 
 class Server:
     """Runs command lines in a folder with configurations and images."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.process = subprocess.Popen(
-            [sys.executable, str(SERVER), str(home)],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command, variables = [sys.executable, str(SERVER), str(home)], {**os.environ, "PYTHONPATH": str(ROOT)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen(command, env=variables, text=True, **pipes)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
 
@@ -59,8 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def whole(server: Server) -> Callable[[str], tuple[dict[str, Any], float]]:
-    """What an uninterrupted run of a verb ends with, and the seconds that it takes."""
+def whole(server: Server) -> Whole:
     known: dict[str, tuple[dict[str, Any], float]] = {}
 
     def of(verb: str) -> tuple[dict[str, Any], float]:
@@ -93,9 +91,7 @@ CASES = [(verb, write, moved) for verb, writes in WRITES.items() for write in wr
     ("verb", "write", "moved"),
     [pytest.param(*case, marks=() if case in (("fit", 7, False),) else pytest.mark.slow) for case in CASES],
 )
-def test_killed_while_a_file_is_written(
-    verb: str, write: int, moved: bool, server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
-) -> None:
+def test_killed_while_a_file_is_written(verb: str, write: int, moved: bool, server: Server, whole: Whole) -> None:
     expected, _ = whole(verb)
     shutil.rmtree(server.home / "out")
     code, _ = server(tiny.command(verb, server.home), write=write, moved=moved)
@@ -114,9 +110,7 @@ def assert_told_once(server: Server, sentence: str) -> None:
 
 
 @pytest.mark.slow
-def test_terminated_in_the_middle_of_epochs(
-    server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
-) -> None:
+def test_terminated_in_the_middle_of_epochs(server: Server, whole: Whole) -> None:
     """Each goes on from the step at which the last one was stopped, with one sentence."""
     expected, _ = whole("fit")
     shutil.rmtree(server.home / "out")
@@ -133,9 +127,7 @@ def test_terminated_in_the_middle_of_epochs(
 
 
 @pytest.mark.slow
-def test_terminated_in_the_last_step_of_a_phase(
-    server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
-) -> None:
+def test_terminated_in_the_last_step_of_a_phase(server: Server, whole: Whole) -> None:
     """The phase ends as it would have, and the next one is not begun."""
     expected, _ = whole("run")
     shutil.rmtree(server.home / "out")
@@ -157,9 +149,7 @@ def test_terminated_in_the_last_step_of_a_phase(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "terminated"])
 @pytest.mark.parametrize("verb", WRITES)
-def test_killed_at_random_moments(
-    verb: str, number: signal.Signals, server: Server, whole: Callable[[str], tuple[dict[str, Any], float]]
-) -> None:
+def test_killed_at_random_moments(verb: str, number: signal.Signals, server: Server, whole: Whole) -> None:
     expected, seconds = whole(verb)
     draw = random.Random(f"{verb} {number.name}")
     ended = {-number} if number == signal.SIGKILL else {-number, 130}  # before Lightning is ready it dies

@@ -67,9 +67,8 @@ def test_a_signal_to_one_process_stops_both_with_one_sentence(rank, fit):
     code, errors = fit("terminate", rank)
     assert code == 130, errors
     (said,) = [line for line in errors.splitlines() if line.startswith("lit-metanas: ")]
-    assert said.startswith(
-        "lit-metanas: Stopped by a signal; resume the training with --ckpt_path 'run/checkpoints/last.ckpt'"
-    )
+    goes_on = "resume the training with --ckpt_path 'run/checkpoints/last.ckpt'"
+    assert said.startswith(f"lit-metanas: Stopped by a signal; {goes_on}")
     assert none_left()
     checkpoint = torch.load("run/checkpoints/last.ckpt", weights_only=True)
     assert int(checkpoint["state_dict"]["outer_steps"]) == 7  # with the next message

@@ -156,9 +156,8 @@ def test_the_texts_of_a_table_are_those_of_its_column(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("book a flight\n")
     assert new_texts(tmp_path / "one.csv") == ["book a flight"]
     (tmp_path / "flats.csv").write_text("area,street\n70,High Street\n")
-    with pytest.raises(
-        ValueError, match=r"flats.csv' has the columns area, street, and none is called 'text' or alike"
-    ):
+    words = r"flats.csv' has the columns area, street, and none is called 'text' or alike"
+    with pytest.raises(ValueError, match=words):
         new_texts(tmp_path / "flats.csv")
 
 

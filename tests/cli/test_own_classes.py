@@ -14,7 +14,8 @@ from lit_metanas.training import Trainer
 
 pytestmark = pytest.mark.usefixtures("here")
 
-Refusal = Callable[..., str]
+Toy, Refusal = Callable[..., int], Callable[..., str]
+Output, Patch = pytest.CaptureFixture[str], pytest.MonkeyPatch
 
 ROOT = Path(__file__).parents[2]
 FIT = ["fit", "-c", str(ROOT / "configs" / "fit" / "meta_search.yaml")]
@@ -36,7 +37,7 @@ def own(folder: Path, name: str, text: str) -> str:
     return f"{name}.Small"
 
 
-def test_a_class_in_the_current_folder_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_class_in_the_current_folder_is_found(tmp_path: Path, capsys: Output) -> None:
     space, before = own(tmp_path, "own_space", SPACE.format(also="os")), list(sys.path)
     assert str(tmp_path) not in before
     assert main([*FIT, "--model.space", space, "--model.space.depth=3", "--print_config"]) == 0
@@ -129,7 +130,7 @@ class Confused(lm.LayeredSpace):
     ],
 )
 def test_a_mistake_in_a_class_is_told_with_its_line(
-    name: str, sentence: str, tmp_path: Path, refusal: Refusal, monkeypatch: pytest.MonkeyPatch
+    name: str, sentence: str, tmp_path: Path, refusal: Refusal, monkeypatch: Patch
 ) -> None:
     own(tmp_path, "faulty", FAULTY)
     monkeypatch.delitem(sys.modules, "faulty", raising=False)
@@ -137,7 +138,7 @@ def test_a_mistake_in_a_class_is_told_with_its_line(
     monkeypatch.delitem(sys.modules, "faulty")
 
 
-def test_a_mistake_in_a_method_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_in_a_method_is_told_with_its_line(tmp_path: Path, capsys: Output) -> None:
     (tmp_path / "own_method.py").write_text(
         "import lit_metanas as lm\n\nclass First(lm.Searcher):\n    def search(self, task, space, budget, seed):\n"
         "        return [][0]\n"
@@ -150,18 +151,14 @@ def test_a_mistake_in_a_method_is_told_with_its_line(tmp_path: Path, capsys: pyt
     assert "Traceback" not in said
 
 
-def test_what_is_wrong_in_this_package_keeps_its_traceback(
-    toy: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_wrong_in_this_package_keeps_its_traceback(toy: Toy, monkeypatch: Patch) -> None:
     monkeypatch.setattr(Trainer, "check_end", lambda *given: {}["key"])
     monkeypatch.setattr(errors, "_is_own", lambda file: False)
     with pytest.raises(KeyError):
         toy("fit")
 
 
-def test_what_does_not_exist_is_still_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Refusal
-) -> None:
+def test_what_does_not_exist_is_still_told_so(tmp_path: Path, monkeypatch: Patch, refusal: Refusal) -> None:
     own(tmp_path, "own_two", SPACE.format(also="os"))
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as of an installed command
     for name, told in {
@@ -200,9 +197,7 @@ def test_a_file_within_a_file_is_named(tmp_path: Path, refusal: Refusal) -> None
     assert "encoding.yaml" in refusal(*command)
 
 
-def test_keys_may_stand_before_the_configuration(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], refusal: Refusal
-) -> None:
+def test_keys_may_stand_before_the_configuration(tmp_path: Path, capsys: Output, refusal: Refusal) -> None:
     space = own(tmp_path, "own_order", SPACE.format(also="os"))
     (tmp_path / "over.yaml").write_text("model: {init_args: {flops: 3.0}}\n")
     keys = ["--model.space", space, "--model.space.depth=3", "--model.flops=2.0"]

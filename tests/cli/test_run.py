@@ -57,17 +57,15 @@ def test_order_and_arguments(phases: list[Phase], recorder: Recorder, capsys: py
     argv = list(sys.argv)
     run(phases, Path("out"), [0, 7], execute=recorder)
     assert recorder.names == ["fit", "search", "fit", "search", "report"]
-    assert recorder.calls[2] == shlex.split(
-        "fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
-    )
+    command = "fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
+    assert recorder.calls[2] == shlex.split(command)
     assert recorder.calls[3][-1] == "--ckpt_path=out/seed7/train/checkpoints/last.ckpt"
     assert recorder.calls[4] == ["report", "--results+=a/0.json", "--results+=a/7.json", "--output=out/report"]
     assert recorder.argv == recorder.calls  # what Lightning's other processes are started with
     assert sys.argv == argv
     out = capsys.readouterr().out
     assert out.startswith("5 steps into out.\n")
-    command = "lit-metanas fit -c fit.yaml --trainer.default_root_dir=out/seed7/train --seed_everything=7"
-    assert f"[3/5] seed 7: train …\n      {command}\n" in out
+    assert f"[3/5] seed 7: train …\n      lit-metanas {command}\n" in out
     assert "[3/5] seed 7: train took 0 s\n" in out
 
 
@@ -138,23 +136,13 @@ def test_seeds_protocols_and_methods_are_told_once(phases: list[Phase], recorder
     configs = [Path("{method}.yaml"), Path("{protocol}.yaml")]
     test = Phase("test", "{method}-{protocol}", ["protocol", "method"], configs, ["--title={title}", "--from={found}"])
     report = Phase("report", "report", args=["--results+={run}/{seed}.json", "--output={folder}"], per_seed=False)
-    run(
-        [test, report],
-        Path("out"),
-        [0, 7],
-        protocols=["short", "long"],
-        methods={
-            "small": {"title": "the small", "found": None},
-            "large": {"title": "large, {seed}", "found": "search"},
-        },
-        args={"test": ["--episodes={count}", "--file={folder}/{method}.json"]},
-        inputs={"count": "3"},
-        execute=recorder,
-    )
+    methods = {"small": {"title": "the small", "found": None}, "large": {"title": "large, {seed}", "found": "search"}}
+    args = {"test": ["--episodes={count}", "--file={folder}/{method}.json"]}
+    given: dict[str, Any] = {"protocols": ["short", "long"], "methods": methods, "args": args, "inputs": {"count": "3"}}
+    run([test, report], Path("out"), [0, 7], execute=recorder, **given)
     names = [f"{method}-{protocol}" for protocol in ("short", "long") for method in ("small", "large")]
-    assert [call[5].partition("=")[2] for call in recorder.calls[:-1]] == [
-        f"out/seed{seed}/{name}" for seed in (0, 7) for name in names
-    ]
+    folders = [call[5].partition("=")[2] for call in recorder.calls[:-1]]
+    assert folders == [f"out/seed{seed}/{name}" for seed in (0, 7) for name in names]
     common = "--trainer.default_root_dir=out/seed0/{0} --seed_everything=0 --episodes=3 --file=out/seed0/{0}/{1}.json"
     small = f"test -c small.yaml -c short.yaml {common.format('small-short', 'small')} '--title=the small'"
     large = f"test -c large.yaml -c short.yaml {common.format('large-short', 'large')} '--title=large, 0' --from=search"
@@ -208,8 +196,7 @@ def test_the_printed_command_does_the_same(toy_folder: Path, capsys: pytest.Capt
     assert main(["run", "-c", "experiment.yaml"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "lit-metanas fit" in line]
     program, *words = shlex.split(line)
-    assert program == "lit-metanas"
-    assert words[:3] == ["fit", "-c", "over/more.yaml"]
+    assert [program, *words[:3]] == ["lit-metanas", "fit", "-c", "over/more.yaml"]
     saved = Path("out/seed0/train/config.fit.yaml").read_bytes()
     Path("out/seed0").rename("before")
     assert main(words) == 0
@@ -228,8 +215,7 @@ def test_the_verb_drives_the_others(toy_folder: Path, capsys: pytest.CaptureFixt
     assert main(["run", "-c", "experiments/toy.yaml"]) == 0
     assert "adapted with a gradient" in capsys.readouterr().out
     saved = yaml.safe_load(Path("out/seed3/train/config.fit.yaml").read_text())
-    assert saved["seed_everything"] == 3
-    assert saved["model"]["init_args"]["rate"] == 0.05
+    assert (saved["seed_everything"], saved["model"]["init_args"]["rate"]) == (3, 0.05)
     assert main(["run", "-c", "experiments/toy.yaml"]) == 0
     assert capsys.readouterr().out.count("skipped") == 2
 

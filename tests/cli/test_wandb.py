@@ -73,6 +73,5 @@ def test_a_refusal_gets_one_sentence(toy, monkeypatch, capsys):
     monkeypatch.setattr(wandb, "init", refuse)
     assert toy("fit", WANDB[0], "--trainer.logger.offline=false", "--trainer.logger.save_dir=out") == 1
     *_, said = capsys.readouterr().err.splitlines()
-    assert said.startswith(
-        "lit-metanas: Weights & Biases cannot be used (Timed out while retrying): log in by `wandb login`, fix the"
-    )
+    told = "Weights & Biases cannot be used (Timed out while retrying): log in by `wandb login`, fix the"
+    assert said.startswith(f"lit-metanas: {told}")

@@ -10,13 +10,10 @@ FIT = ["fit", "-c", str(CONFIGS / "fit" / "conv4.yaml"), "--trainer.max_epochs=1
 SEARCH = ["search", "-c", str(CONFIGS / "search" / "from_scratch.yaml")]
 FOLDER = ["search", "-c", str(CONFIGS / "search" / "folder.yaml")]
 RUN = ["run", "-c", str(CONFIGS / "experiments" / "quick.yaml")]
-HUGE = "1" + 30 * "0"
+HUGE, ROOT = "1" + 30 * "0", "trainer.default_root_dir"
 
 CASES = [
-    (
-        [*FIT, "--trainer.default_root_dir=s3://runs/1"],
-        "'trainer.default_root_dir' cannot be 's3://runs/1': give a path",
-    ),
+    ([*FIT, f"--{ROOT}=s3://runs/1"], f"'{ROOT}' cannot be 's3://runs/1': give a path"),
     ([*FIT, "--trainer.strategy=ddp_spawn"], "'trainer.strategy' cannot be 'ddp_spawn': give ddp, "),
     ([*FIT, "--seed_everything=-1"], "'seed_everything' cannot be -1: give a number from 0 to 4294967295."),
     ([*FIT, "--model.space.widthss=3"], "did you mean 'widths'?"),

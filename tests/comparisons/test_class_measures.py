@@ -77,8 +77,7 @@ def test_what_is_written_is_read(tmp_path):
     ]
     write_example_rows(tmp_path / "rows.csv", rows)
     found = read_example_rows(tmp_path / "rows.csv")
-    assert found[:2] == rows[:2]
-    assert found[2][:3] == rows[2][:3]
+    assert (found[:2], found[2][:3]) == (rows[:2], rows[2][:3])
     assert all(map(math.isnan, found[2][3:5]))
     write_example_rows(tmp_path / "numbers.csv", rows[2:])  # without empty columns
     assert (tmp_path / "numbers.csv").read_text() == "example,truth,prediction\n7,0.3,0.4\n"

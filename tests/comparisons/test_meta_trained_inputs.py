@@ -14,13 +14,13 @@ from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint
 
 SPACE = lm.SequenceSpace(operations=("conv_3",), widths=(8,), depths=(1,), dropouts=(0.0,), readouts=("max",))
 FEATURES = lm.kinds.LogMel(rate=4000, bins=8, window=0.05, hop=0.025, steps=20)
+SIZES = {"way": 2, "query": 1, "tasks_per_step": 1, "steps_per_epoch": 1, "val_episodes": 1}
 
 
 def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
     """The checkpoint of a step of meta-training."""
-    data = lm.EpisodeDataModule(source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1)
     run = quiet_trainer()
-    run.fit(lm.MetaSearch(space=SPACE, **options), data)
+    run.fit(lm.MetaSearch(space=SPACE, **options), lm.EpisodeDataModule(source, **SIZES))
     run.save_checkpoint(path)
     return str(path)
 
@@ -71,12 +71,9 @@ def table(tmp_path: Path) -> str:
 def searched(
     tasks: lm.tasks.TaskCollection, checkpoint: str, folder: Path, **methods: lm.Searcher
 ) -> lm.comparisons.TargetSearch:
-    module = lm.comparisons.TargetSearch(
-        space=SPACE,
-        methods=methods or {"meta-searched": lm.MetaSearchedArchitecture(checkpoint)},
-        recipe=lm.Recipe(epochs=1),
-        directory=str(folder),
-    )
+    methods = methods or {"meta-searched": lm.MetaSearchedArchitecture(checkpoint)}
+    options = {"recipe": lm.Recipe(epochs=1), "directory": str(folder)}
+    module = lm.comparisons.TargetSearch(space=SPACE, methods=methods, **options)
     quiet_trainer().search(module, lm.tasks.TargetTaskDataModule(tasks))
     return module
 
@@ -122,12 +119,9 @@ def test_own_sounds_have_the_features_of_the_checkpoint(of_sounds: str, tmp_path
     tasks = lm.AudioFolderTask(root)
     assert len(searched(tasks, of_sounds, tmp_path / "out").results) == 1
     assert tasks[0].preprocessing == FEATURES
-    told = "leave 'features' of its data out"
-    other = lm.AudioFolderTask(
-        root, features=lm.kinds.LogMel(rate=8000, bins=8, window=0.05, hop=0.025, steps=20)
-    )  # of the same shape
-    with pytest.raises(ValueError, match=told):
-        searched(other, of_sounds, tmp_path / "other")
+    of_the_same_shape = lm.kinds.LogMel(rate=8000, bins=8, window=0.05, hop=0.025, steps=20)
+    with pytest.raises(ValueError, match="leave 'features' of its data out"):
+        searched(lm.AudioFolderTask(root, features=of_the_same_shape), of_sounds, tmp_path / "other")
 
 
 def test_another_kind_of_input_is_refused_in_a_sentence(of_sounds: str, table: str, tmp_path: Path) -> None:
@@ -139,8 +133,7 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
     source = Sentences("blue")
     meta_train(source, tmp_path / "on.ckpt", start=of_texts)
     assert source.preprocessing == Sentences("red").preprocessing
-    other = lm.kinds.Words(words=source.preprocessing.words[::-1])
-    given = Sentences("blue", other)
+    given = Sentences("blue", lm.kinds.Words(words=source.preprocessing.words[::-1]))
     with pytest.raises(ValueError, match="The weights were meta-trained with another vocabulary or preprocessing"):
         meta_train(given, tmp_path / "off.ckpt", start=of_texts)
 
@@ -148,9 +141,7 @@ def test_meta_training_goes_on_with_its_own_vocabulary(of_texts: str, tmp_path: 
 @pytest.mark.parametrize("verb", ["fit", "test"])
 def test_a_loaded_checkpoint_gives_other_data_its_vocabulary(verb: str, of_texts: str) -> None:
     source = Sentences("blue", end=" is long")
-    data = lm.EpisodeDataModule(
-        source, way=2, query=1, tasks_per_step=1, steps_per_epoch=1, val_episodes=1, test_episodes=20
-    )
+    data = lm.EpisodeDataModule(source, **SIZES, test_episodes=20)
     assert data.shape != Sentences("red").shape
     model = lm.MetaSearch(space=SPACE)
     run = quiet_trainer(max_epochs=2 if verb == "fit" else 1)

@@ -8,14 +8,7 @@ from torch import nn
 
 import lit_metanas as lm
 from lit_metanas.comparisons import tested_part as module
-from lit_metanas.comparisons.tested_part import (
-    MOST_WORK,
-    PATCHES,
-    POSITIONS,
-    explained,
-    saliency,
-    shown_predictions,
-)
+from lit_metanas.comparisons.tested_part import MOST_WORK, PATCHES, POSITIONS, explained, saliency, shown_predictions
 from lit_metanas.records.result_files import KeptNetwork, read_row_file, write_example_rows, write_row_file
 from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.report.figures.predictions import draw_predictions

@@ -43,7 +43,6 @@ from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 RECIPE = Recipe(epochs=3, batch_size=8)
 
-
 TASK = replace(make_task(each=6), id="glyphs/0", classes=("a", "b", "c"))
 
 
@@ -114,11 +113,9 @@ def test_the_result_is_that_of_the_steps_by_hand(method, refit):
     right = scores.argmax(1) == TASK.test.labels
     share = right.float().mean().item()
     assert result.images == (36 if refit else 18, 18)
-    assert result.class_accuracy == pytest.approx(
-        {name: right[TASK.test.labels == label].float().mean().item() for label, name in enumerate("abc")}
-    )
-    assert result.architecture == by_hand.architecture
-    assert result.recipe == recipe
+    shares = {name: right[TASK.test.labels == label].float().mean().item() for label, name in enumerate("abc")}
+    assert result.class_accuracy == pytest.approx(shares)
+    assert (result.architecture, result.recipe) == (by_hand.architecture, recipe)
     assert result.test_accuracy == pytest.approx(share)
     assert result.ci95 == wilson_reach(result.test_accuracy, len(TASK.test))
     assert (result.cost.flops, result.cost.queries) == (budget.spent.flops, budget.spent.queries)
@@ -379,15 +376,9 @@ class Choosing(FixedArchitecture):
 
 def test_a_training_that_diverges_names_the_network_and_whose_learning_rate_it_was():
     architecture = re.escape(str(searched("fixed").architecture))
-    with pytest.raises(
-        FailedWorkError,
-        match=rf"chosen network's training diverged: .* not finite; it is {architecture}, trained with the recipe's "
-        r"learning_rate 1e\+30: lower that\.$",
-    ):
+    told = rf"chosen network's training diverged: .* not finite; it is {architecture}, trained with the recipe's "
+    with pytest.raises(FailedWorkError, match=rf"{told}learning_rate 1e\+30: lower that\.$"):
         searched("fixed", recipe=replace(RECIPE, learning_rate=1e30))
-    with pytest.raises(
-        FailedWorkError,
-        match=rf"it is {architecture}, trained with the learning_rate 1e\+30 that the method chose: have it choose "
-        r"among lower ones\.$",
-    ):
+    told = rf"it is {architecture}, trained with the learning_rate 1e\+30 that the method chose: have it choose "
+    with pytest.raises(FailedWorkError, match=rf"{told}among lower ones\.$"):
         searched(Choosing(learning_rate=1e30))

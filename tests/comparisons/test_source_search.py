@@ -23,7 +23,6 @@ from lit_metanas.training.meta_weights import MetaCheckpoint
 
 SPACE = LayeredSpace(kernels=(1, 3), depths=(1, 2), widths=(2, 4), activations=("ReLU",), dropouts=(0.0,))
 
-
 DATA = {"way": 3, "shot": 2, "query": 4, "tasks_per_step": 2, "steps_per_epoch": 3, "val_episodes": 4}
 
 
@@ -117,16 +116,11 @@ def test_an_interrupted_search_goes_on_from_its_last_training(tmp_path, monkeypa
     assert len(again) == 2 + 3 + 3
 
 
-TRAIN_VALUES = {
-    "learning_rate": [1e-3, 1e-2],
-    "distance": ["plain", "cosine"],
-    "label_smoothing": [0.0, 0.2],
-    "way": [2, 3],
-}
+VALUES = {"learning_rate": [1e-3, 1e-2], "distance": ["plain", "cosine"], "label_smoothing": [0.0, 0.2], "way": [2, 3]}
 
 
 def searched_recipe(directory):
-    searcher = SuccessiveHalving(candidates=4, rungs=(0.6, 0.4), train=TRAIN_VALUES)
+    searcher = SuccessiveHalving(candidates=4, rungs=(0.6, 0.4), train=VALUES)
     module = SourceSearch(space=SPACE, searcher=searcher, flops=3e6, recipe=START, directory=str(directory))
     return module, module.search(EpisodeDataModule(Patterns(), **DATA))
 
@@ -136,7 +130,7 @@ START = MetaRecipe(weight_decay=0.05)
 
 def test_a_recipe_is_searched_and_written_as_a_configuration(tmp_path):
     module, found = searched_recipe(tmp_path)
-    assert found.recipe.keys() == TRAIN_VALUES.keys()
+    assert found.recipe.keys() == VALUES.keys()
     best = max(found.record.trials[-2:], key=lambda trial: trial.value)
     assert (best.architecture, best.recipe) == (found.architecture, found.recipe)
     assert len({tuple(sorted(trial.recipe.items())) for trial in found.record.trials}) > 1

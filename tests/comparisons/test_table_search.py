@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from lit_metanas.cli.command_line import main
 from lit_metanas.estimators import NASBench201Table
 from lit_metanas.records import read_architectures, read_results
 from lit_metanas.spaces import NASBenchGraph
+
+pytestmark = pytest.mark.usefixtures("here")
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "search" / "tables"
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -23,14 +26,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of NAS-Bench-201's shape; the test scores are the validation scores less a tenth."""
     draw = np.random.default_rng(0)
     scores = {f"val_acc_{epochs}": draw.uniform(20, 90, (CELLS, 3)) for epochs in (12, 200)}
+    scores |= {name.replace("val", "test"): values - 10 for name, values in scores.items()}
+    sizes = {"params": draw.integers(1000, 9999, (CELLS, 3)), "flops_M": draw.uniform(1, 99, (CELLS, 3))}
     path = tmp_path_factory.mktemp("tables") / "table.npz"
-    np.savez(
-        path,
-        **scores,
-        **{name.replace("val", "test"): values - 10 for name, values in scores.items()},
-        params=draw.integers(1000, 9999, (CELLS, 3)),
-        flops_M=draw.uniform(1, 99, (CELLS, 3)),
-    )
+    np.savez(path, **scores, **sizes)
     return path
 
 
@@ -38,16 +37,11 @@ def search(config: str, *args: str) -> int:
     return main(["search", "-c", str(CONFIGS / config), "--trainer.enable_progress_bar=false", *args])
 
 
-def test_searches_are_looked_up_and_reported(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_searches_are_looked_up_and_reported(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.queries=12") == 0
     rows = read_results("search/results.json")
     methods = ["random search", "TPE", "regularised evolution"]
-    assert [(row.task_id, row.method) for row in rows] == [
-        (name, each) for name in sorted(DATASETS) for each in methods
-    ]
+    assert [(row.task_id, row.method) for row in rows] == list(product(sorted(DATASETS), methods))
     chosen = {(row.task_id, row.method): row for row in read_architectures("search/architectures.json")}
     for row in rows:
         known = NASBench201Table(row.task_id, table)
@@ -55,8 +49,7 @@ def test_searches_are_looked_up_and_reported(
         assert row.curve[-1][1] == known.score(row.architecture, "val_200") == chosen[row.task_id, row.method].value
         assert row.curve[-1][1] == pytest.approx(row.value + 0.1, abs=1e-6)
         assert row.parameters == known.parameters(row.architecture)
-        assert row.cost.queries == 12
-        assert row.curve[0][0] == 1
+        assert (row.cost.queries, row.curve[0][0]) == (12, 1)
         assert all(1 <= queries <= 12 for queries, _ in row.curve)
     assert main(["report", "--results", json.dumps(["search/results.json"])]) == 0
     text = Path("report/report.md").read_text()
@@ -67,10 +60,7 @@ def test_searches_are_looked_up_and_reported(
     capsys.readouterr()
 
 
-def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_search_goes_on_where_it_stopped_but_not_with_another_table(table: Path) -> None:
     same = ("nas_bench_201.yaml", "--model.queries=5", "--data.datasets=[cifar10]")
     assert search(*same, f"--data.table.path={table}") == 0
     before = Path("search/results.json").read_text()
@@ -102,10 +92,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_gets_one_sentence(
-    mistake: str, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_mistake_gets_one_sentence(mistake: str, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args, sentence = MISTAKES[mistake]
     assert search("nas_bench_201.yaml", f"--data.table.path={table}", "--model.queries=2", *args) > 0
     last = capsys.readouterr().err.splitlines()[-1]
@@ -114,14 +101,13 @@ def test_a_mistake_gets_one_sentence(
 
 
 @pytest.mark.slow
-def test_nas_bench_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_nas_bench_graph() -> None:
     space = NASBenchGraph()
     content = {
         space.key(architecture): {"valid_perf": 1 / (2 + place), "perf": 1 / (3 + place), "latency": 1.0, "para": 0.5}
         for place, architecture in enumerate(space.architectures())
     }
-    (tmp_path / "cora.bench").write_bytes(pickle.dumps(content))
+    Path("cora.bench").write_bytes(pickle.dumps(content))
     args = ["--data.table.folder=.", "--data.datasets=[cora]", "--model.queries=30"]
     assert search("nas_bench_graph.yaml", *args) == 0
     for row in read_results("search/results.json"):
@@ -130,8 +116,7 @@ def test_nas_bench_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert (row.parameters, row.flops, row.cost.queries) == (500_000, 0, 30)
 
 
-def test_the_real_table(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_real_table(data_folder: Path) -> None:
     assert search("nas_bench_201.yaml", f"--data.table.path={data_folder / 'nas_bench_201.npz'}") == 0
     best = {"cifar10": 0.9437, "cifar100": 0.7351, "ImageNet16-120": 0.4731}
     for row in read_results("search/results.json"):

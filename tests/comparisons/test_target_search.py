@@ -87,8 +87,7 @@ def test_each_method_has_a_row_on_each_task(finished):
     for row in rows:
         assert row.cost.flops <= 2e6
         assert (row.cost.flops > 0) == (row.method in ("queries", "darts"))
-        assert row.protocol.way == 3
-        assert (row.protocol.shot, row.protocol.name) == (6, "target")
+        assert (row.protocol.way, row.protocol.shot, row.protocol.name) == (3, 6, "target")
         assert row.recipe == asdict(RECIPE)
         assert row.flops == SPACE.cost(row.architecture, (1, 8, 8), 3).flops
         assert row.ci95 == pytest.approx(wilson_reach(row.value, 18))
@@ -109,8 +108,7 @@ def test_an_interrupted_search_goes_on_where_it_stopped(finished, tmp_path):
     assert not (tmp_path / "results.json").exists()
     again = Counting(FixedArchitecture({}))
     run(tmp_path, {"fixed": again, "random": RandomArchitecture()})
-    assert counting.calls == ["glyphs/0"]
-    assert again.calls == ["glyphs/1"]
+    assert (counting.calls, again.calls) == (["glyphs/0"], ["glyphs/1"])
     rows = read_results(tmp_path / "results.json")
     expected = [row for row in read_results(finished / "results.json") if row.method in ("fixed", "random")]
     assert [row.meta_cost.flops for row in rows] == [77, 0, 77, 0]
@@ -197,8 +195,7 @@ def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path)
     assert recipe.recipe == asdict(replace(RECIPE, **tried.best.recipe))
     assert 0.02 <= recipe.recipe["learning_rate"] <= 0.05
     assert read_architectures(tmp_path / "architectures.json")[0].recipe == recipe.recipe
-    assert recipe.front == ()
-    assert front.front == both.front
+    assert (recipe.front, front.front) == ((), both.front)
     assert both.objectives == ("accuracy", "parameters")
     assert both.best in front.front
     for trial in front.front:
@@ -207,9 +204,8 @@ def test_what_a_search_finds_beside_the_architecture_lands_in_its_rows(tmp_path)
 
 def fixed_search(directory, trainer):
     """A search that does nothing but train one network, 9 steps."""
-    module = TargetSearch(
-        space=SPACE, methods={"fixed": FixedArchitecture({})}, recipe=RECIPE, refit=False, directory=str(directory)
-    )
+    options = {"recipe": RECIPE, "refit": False, "directory": str(directory)}
+    module = TargetSearch(space=SPACE, methods={"fixed": FixedArchitecture({})}, **options)
     loader = DataLoader(TASKS[:1], batch_size=None, collate_fn=lambda task: task)
     return trainer(**QUIET, default_root_dir=directory).predict(module, loader)
 
@@ -225,9 +221,8 @@ def test_sigterm_ends_a_training_under_any_trainer(trainer, tmp_path, monkeypatc
         return loss(self, *args, **more)
 
     monkeypatch.setattr(Child, "step_loss", step)
-    with pytest.raises(
-        SIGTERMException, match=r"^Stopped by a signal; the same command goes on after what is finished"
-    ):
+    told = r"^Stopped by a signal; the same command goes on after what is finished"
+    with pytest.raises(SIGTERMException, match=told):
         fixed_search(tmp_path, trainer)
     assert len(calls) == 2
     assert signal.getsignal(signal.SIGTERM) is before

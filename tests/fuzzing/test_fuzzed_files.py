@@ -91,9 +91,8 @@ def npz(random: Case, content: bytes) -> bytes:
         shape = random.choice([(10**12,), (2**40, 2**40), (0,), (-3,), (1,), (10**6, 1)])
         code = random.choice(["|u1", "<f8", "|O", "|S999999999", "<U99999999", "|V4", "<M8[D]"])
         stream = io.BytesIO()
-        np.lib.format.write_array_header_1_0(
-            stream, {"descr": code, "fortran_order": random.random() < 0.5, "shape": shape}
-        )
+        described = {"descr": code, "fortran_order": random.random() < 0.5, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, described)
         raw[name] = stream.getvalue() + bytes(random.choice([0, 8, 10**6]))
     elif kind == "more":
         raw["../../thesis/chapter.tex"] = b"owned"

@@ -34,16 +34,9 @@ def configuration(random: Case) -> bytes:
         text = edited_bytes(random, text)
     if random.random() < 0.3:
         lines = text.split(b"\n")
-        thrown = [
-            b"&a [*a]",
-            b"x: &x [1]\ny: [*x, *x]",
-            b"!!python/object/apply:os.mkdir [executed]",
-            b"<<: *z",
-            b"\t- a",
-        ]
-        lines.insert(
-            random.randint(0, len(lines)), random.choice([*thrown, b"? [a]\n: b", b"d: 2020-99-99", b"%YAML 9"])
-        )
+        thrown = [b"&a [*a]", b"x: &x [1]\ny: [*x, *x]", b"!!python/object/apply:os.mkdir [executed]"]
+        thrown += [b"<<: *z", b"\t- a", b"? [a]\n: b", b"d: 2020-99-99", b"%YAML 9"]
+        lines.insert(random.randint(0, len(lines)), random.choice(thrown))
         text = b"\n".join(lines)
     return text
 

@@ -106,10 +106,8 @@ def tampered(random: Case, content: bytes, file: Path) -> None:
 def test_a_search_goes_on(name: str, random: Case, kept: Contents, canary: Path) -> None:
     file = emptied(canary) / "studies.db"
     tampered(random, kept[name], file)
-    ending(
-        lambda: search(storage=f"sqlite:///{file}", budget=Budget(queries=8), sampler=SAMPLERS[name]()).record.best,
-        canary,
-    )
+    given: dict[str, Any] = {"storage": f"sqlite:///{file}", "budget": Budget(queries=8)}
+    ending(lambda: search(**given, sampler=SAMPLERS[name]()).record.best, canary)
 
 
 @cases(4, 600)

@@ -71,11 +71,9 @@ def row(name: str) -> lm.records.ResultRow:
 def test_a_report_of_received_files(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [row(name), replace(row(f"{name}b"), task_id=name, protocol=row(name).protocol, metric=name)]
     lm.records.write_results("results.json", rows)
-    recipe = {"preprocessing": name}
-    chosen = [
-        lm.records.ArchitectureRow(name, name, name, lm.Architecture({name: name}), 0.5, recipe=recipe, metric=name)
-    ]
-    lm.records.write_architectures("architectures.json", chosen)
+    architecture, recipe = lm.Architecture({name: name}), {"preprocessing": name}
+    chosen = lm.records.ArchitectureRow(name, name, name, architecture, 0.5, recipe=recipe, metric=name)
+    lm.records.write_architectures("architectures.json", [chosen])
     words = ["--results+=results.json", "--architectures=architectures.json", f"--reference={name}"]
     assert main(["report", *words, f"--subject={name}b"]) == 0
     pictures = {file.name for file in Path("report").glob("*.png")}

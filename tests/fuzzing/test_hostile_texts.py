@@ -56,9 +56,8 @@ def passages(folder: Path) -> Path:
 
 def test_many_marks_on_a_letter(tmp_path: Path) -> None:
     texts, questions, text = str(table(tmp_path)), str(passages(tmp_path)), marked(99_000)
-    made = lm.kinds.QuestionWords(lm.kinds.Words(least=1, steps=320), newest_first=False).fitted(
-        ["Who is it?", "it is a"]
-    )
+    words = lm.kinds.Words(least=1, steps=320)
+    made = lm.kinds.QuestionWords(words, newest_first=False).fitted(["Who is it?", "it is a"])
     readers: list[Callable[[], Any]] = [
         lambda: lm.TextTask(texts)[0],
         lambda: lm.kinds.TextTable(texts, train=["a"], test=["b"]),

@@ -42,8 +42,7 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):
         interrupted()
     with pytest.raises(OSError, match="No space left on device") as caught, replacing(path):
         Path("/dev/full").write_text("new")
-    assert caught.value.filename == str(path)
-    assert path.read_text() == "old"
+    assert (caught.value.filename, path.read_text()) == (str(path), "old")
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -73,9 +73,8 @@ def test_a_pickle_that_wants_more_is_refused_and_nothing_is_run(hostile, named, 
         function, arguments = hostile.reduced
         hostile = Call(function, *(a.format(witness) if isinstance(a, str) else a for a in arguments))
     data = pickle.dumps({"x": hostile}, protocol)
-    with pytest.raises(
-        ValueError, match=f"^'table.pickle' asks for {named}, which is not plain data: get the published"
-    ):
+    words = f"^'table.pickle' asks for {named}, which is not plain data: get the published"
+    with pytest.raises(ValueError, match=words):
         load(data)
     assert not witness.exists()
 

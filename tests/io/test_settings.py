@@ -86,10 +86,8 @@ def sampler(**arguments):
 
 
 def estimator(**arguments):
-    return {
-        "class_path": "lit_metanas.estimators.training_estimator.TrainingEstimator",
-        "init_args": {"recipe": arguments},
-    }
+    kind = "lit_metanas.estimators.training_estimator.TrainingEstimator"
+    return {"class_path": kind, "init_args": {"recipe": arguments}}
 
 
 LAYERED = OneHotEncoding(LayeredSpace())
@@ -112,8 +110,7 @@ def in_memory(mean):
 
 
 @pytest.fixture
-def checkpoints(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def checkpoints(here):
     for name, mean in (("a.ckpt", 0.0), ("b.ckpt", 1.0)):
         torch.save({SURROGATE_KEY: surrogate_entry(LAYERED, surrogate(mean))}, name)
 
@@ -169,10 +166,9 @@ def test_a_file_is_told_by_its_content(tmp_path):
     assert settings_of(searcher) != before
 
 
-def test_a_text_that_happens_to_name_a_file_is_no_other_such_text(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_text_that_happens_to_name_a_file_is_no_other_such_text(here):
     for name in ("a", "b"):
-        (tmp_path / name).touch()
+        (here / name).touch()
     assert settings_of(FixedArchitecture({"kernel": "a"})) != settings_of(FixedArchitecture({"kernel": "b"}))
 
 

@@ -44,10 +44,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("verb", "inner"), [("fit", True), ("run", False)])
-def test_a_bomb_is_refused_on_the_command_line(
-    inner: bool, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("here")
+def test_a_bomb_is_refused_on_the_command_line(inner: bool, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("bomb.yaml").write_text(BOMB)
     Path("outer.yaml").write_text("model: bomb.yaml\n")
     assert main([verb, "-c", "outer.yaml" if inner else "bomb.yaml"]) == 2

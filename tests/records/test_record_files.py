@@ -22,14 +22,7 @@ from lit_metanas.spaces import Architecture
 
 finite = st.floats(-1e38, 1e38)  # what single precision holds
 whole = st.integers(-(2**63), 2**63 - 1)
-costs = st.builds(
-    Cost,
-    queries=st.integers(0, 10),
-    steps=st.integers(0, 10),
-    images=st.integers(0, 10**6),
-    flops=st.integers(0, 10**18),
-    seconds=finite,
-)
+costs = st.builds(Cost, *(st.integers(0, most) for most in (10, 10, 10**6, 10**18)), finite)
 results = st.builds(
     ResultRow,
     method=st.text(),
@@ -52,23 +45,10 @@ results = st.builds(
 
 
 def a_result(**changes):
-    result = ResultRow(
-        method="darts",
-        task_id="task-3",
-        space="Tiny",
-        architecture=Architecture({"a": "1", "b": "x"}),
-        recipe={"epochs": 3, "rate": 0.1, "name": "sgd", "fresh": True},
-        seed=1,
-        protocol=Protocol("target", 10, 100, "running"),
-        value=0.5,
-        ci95=0.01,
-        cost=Cost(flops=5),
-        meta_cost=Cost(),
-        parameters=3,
-        flops=4,
-        curve=((1.0, 0.25), (2.0, 0.5)),
-    )
-    return replace(result, **changes)
+    architecture, protocol = Architecture({"a": "1", "b": "x"}), Protocol("target", 10, 100, "running")
+    recipe, costs = {"epochs": 3, "rate": 0.1, "name": "sgd", "fresh": True}, (Cost(flops=5), Cost())
+    result = ResultRow("darts", "task-3", "Tiny", architecture, recipe, 1, protocol, 0.5, 0.01, *costs, 3, 4)
+    return replace(result, **{"curve": ((1.0, 0.25), (2.0, 0.5)), **changes})
 
 
 @settings(max_examples=40, deadline=None)

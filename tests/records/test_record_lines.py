@@ -23,12 +23,8 @@ def a_record(task="cora", **changes):
         Trial(CELLS[0], 0.5, Cost(2, 2, 3, 4, 1.0), duplicate=True, measures={"parameters": 9.0}, recipe={"epochs": 3}),
         Trial(CELLS[2], -math.inf, Cost(3, 2, 3, 4, 1.5), failure="it was lost — für immer"),
     ]
-    fields = {
-        "space": SPACE.name,
-        "choices": {choice.name: choice.labels for choice in SPACE.choices},
-        "seed": 3,
-        "method": "évolution",
-    }
+    choices = {choice.name: choice.labels for choice in SPACE.choices}
+    fields = {"space": SPACE.name, "choices": choices, "seed": 3, "method": "évolution"}
     return SearchRecord(task, trials, **{**fields, **changes})
 
 
@@ -84,11 +80,9 @@ def test_a_smaller_space_is_part_of_the_larger_one_only(tmp_path):
     assert len(read_record_lines(path, SPACE)) == 2
     with pytest.warns(UserWarning, match="task 'cora' in another space than this NASBenchGraph: .*'gat'"):
         assert [record.task_id for record in read_record_lines(path, small)] == ["proteins"]
-    with pytest.raises(
-        ValueError,
-        match=r"line 1 is of task 'proteins' in the space NASBenchGraph, not LayeredSpace\): give a file of searches "
-        "in LayeredSpace, or the space that was searched, for a fit by --model.encoding.space and --data.encoding",
-    ):
+    words = r"line 1 is of task 'proteins' in the space NASBenchGraph, not LayeredSpace\): give a file of searches "
+    words += "in LayeredSpace, or the space that was searched, for a fit by --model.encoding.space and --data.encoding"
+    with pytest.raises(ValueError, match=words):
         read_record_lines(path, LayeredSpace())
 
 

@@ -134,9 +134,7 @@ def refused(change: Document, rows: list[ResultRow], capsys: pytest.CaptureFixtu
     ids=str,
 )
 def test_a_file_beyond_the_limits_gets_one_sentence(
-    change: Document, reason: str, rows: list[ResultRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
+    change: Document, reason: str, rows: list[ResultRow], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert reason in refused(change, rows, capsys)
     assert not Path("report").exists()

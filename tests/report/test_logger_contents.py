@@ -105,9 +105,8 @@ def run(tmp_path_factory):
         data = EpisodeDataModule(SOURCE, way=3, query=3, steps_per_epoch=2, val_episodes=4, test_episodes=6)
         trainer(ArchitectureLogger(picture_every=3), ArchitectureFile()).fit(model, data)
         trainer().test(model, data, verbose=False)
-        search = TargetSearch(
-            space=SPACE, methods=METHODS, recipe=Recipe(epochs=1, batch_size=6), directory=str(folder / "search")
-        )
+        recipe, directory = Recipe(epochs=1, batch_size=6), str(folder / "search")
+        search = TargetSearch(space=SPACE, methods=METHODS, recipe=recipe, directory=directory)
         trainer(ResultsTable()).predict(search, TargetTaskDataModule(Tasks()), return_predictions=False)
         wandb.finish()
     (file,) = folder.rglob("*.wandb")

@@ -85,12 +85,8 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     else:
         task = lm.draw_task(Sentences(), "train", way=2, train=8, val=2, test=20)
         space = lm.SequenceSpace(widths=(4,), operations=("conv_3",), depths=(1,))
-    comparison = lm.comparisons.TargetSearch(
-        space=space,
-        methods={"random": lm.RandomArchitecture()},
-        recipe=lm.Recipe(epochs=1),
-        directory=str(tmp_path / "search"),
-    )
+    options = {"recipe": lm.Recipe(epochs=1), "directory": str(tmp_path / "search")}
+    comparison = lm.comparisons.TargetSearch(space=space, methods={"random": lm.RandomArchitecture()}, **options)
     trainer = lm.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
     loader = torch.utils.data.DataLoader([task], batch_size=None, collate_fn=lambda one: one)
     trainer.predict(comparison, loader)

@@ -24,11 +24,8 @@ def points(axes) -> list[tuple[float, float]]:
 def ticks(axes) -> list[str]:
     """The labels of the lower axis that are within it."""
     low, high = axes.get_xlim()
-    return [
-        tick.label1.get_text()
-        for tick, place in zip(axes.xaxis.get_major_ticks(), axes.get_xticks(), strict=True)
-        if low <= place <= high
-    ]
+    placed = zip(axes.xaxis.get_major_ticks(), axes.get_xticks(), strict=True)
+    return [tick.label1.get_text() for tick, place in placed if low <= place <= high]
 
 
 def test_costs_show_each_method_at_its_place(many):
@@ -118,16 +115,12 @@ def test_each_network_is_a_line_to_where_it_was_dropped():
     lines = [list(map(tuple, line.get_xydata())) for line in axes.lines if line.get_linestyle() == "-"]
     assert lines[0] == [(6, 66), (8, 81), (9, 82)]  # the chosen one comes first
     assert sorted(map(len, lines)) == [1, 1, 2, 3, 3]
-    marks = {line.get_marker(): [] for line in axes.lines if line.get_linestyle() == "None"}
-    for line in axes.lines:
-        if line.get_linestyle() == "None":
-            marks[line.get_marker()].append(tuple(line.get_xydata()[0]))
-    assert marks["o"] == [(9, 82)]
-    assert sorted(marks["x"]) == [(2, 40), (3, 30), (5, 65), (7, 80)]
+    marked = [(line.get_marker(), tuple(line.get_xydata()[0])) for line in axes.lines if line.get_linestyle() == "None"]
+    assert [place for mark, place in marked if mark == "o"] == [(9, 82)]
+    assert sorted(place for mark, place in marked if mark == "x") == [(2, 40), (3, 30), (5, 65), (7, 80)]
     assert {text.get_text() for text in axes.texts} >= {"5", "round 1", "2", "3", "4"}
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["4 G", "7 G", "10 G"]
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names == ["5: chosen", "2: kernel b", "1: kernel a", "3: kernel c", "4: kernel d"]
+    assert names(axes) == ["5: chosen", "2: kernel b", "1: kernel a", "3: kernel c", "4: kernel d"]
 
 
 def test_a_search_of_one_network_or_of_a_front_is_not_drawn():

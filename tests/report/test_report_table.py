@@ -52,8 +52,7 @@ def test_pay_off_is_counted_against_the_best_search_without_meta_training(many):
     assert target.rows[3].pays_after == 11  # 3.9 T / (0.96 * 400 G - 10 G): within half a point of the end at 96 %
     assert target.rows[1].pays_after is None
     _, target = tables(many, scratch="random per task")
-    assert target.rows[3].pays_after == math.inf
-    assert cells(target.rows[3])[6] == "never"
+    assert (target.rows[3].pays_after, cells(target.rows[3])[6]) == (math.inf, "never")
 
 
 def test_what_was_looked_up_is_counted_in_queries(looked_up):
@@ -71,8 +70,7 @@ def test_what_was_looked_up_is_counted_in_queries(looked_up):
 def test_what_intervals_are_over(make, many):
     """A person's single folder of images: the interval is over its test examples, as it came."""
     (table,) = tables([make("a", value=0.5, task="folder", protocol=many[-1].protocol)])
-    assert table.units == "test examples"
-    assert cells(table.rows[0])[1] == "50.0 ± 3.0"
+    assert (table.units, cells(table.rows[0])[1]) == ("test examples", "50.0 ± 3.0")
     text = to_markdown(table)
     assert "Accuracy: mean over the test examples with its 95 % interval (Wilson's where it is a share)." in text
     looked_up = replace(many[-1].protocol, name="table")

@@ -18,12 +18,8 @@ def files(many, tmp_path):
     write_results(tmp_path / "second.json", many[30:])
     moments = [Moment(i, i / 3, {"kernel": [0.5 + i / 10, 0.5 - i / 10]}) for i in (1, 2, 3)]
     ProbabilityHistory({"kernel": ["3", "5"]}, moments).write(tmp_path / "probabilities.json")
-    rows = [
-        ArchitectureRow(
-            f"task {task}", "meta-searched", "LayeredSpace", Architecture({"kernel": kernel, "depth": "2"}), 0.8
-        )
-        for task, kernel in enumerate("353")
-    ]
+    chosen = [Architecture({"kernel": kernel, "depth": "2"}) for kernel in "353"]
+    rows = [ArchitectureRow(f"task {n}", "meta-searched", "LayeredSpace", one, 0.8) for n, one in enumerate(chosen)]
     write_architectures(tmp_path / "architectures.json", rows)
     return tmp_path
 
@@ -31,15 +27,10 @@ def files(many, tmp_path):
 def test_report_writes_and_tells_everything(files, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     output = files / "out"
-    report(
-        [str(files / "first.json"), str(files / "second.json")],
-        str(output),
-        reference="Conv-4",
-        probabilities=str(files / "probabilities.json"),
-        architectures=str(files / "architectures.json"),
-        next_step="lit-metanas predict --config my.yaml",
-        subject="meta-searched, adapted",
-    )
+    results = [str(files / "first.json"), str(files / "second.json")]
+    options = {name: str(files / f"{name}.json") for name in ("probabilities", "architectures")}
+    options |= {"reference": "Conv-4", "subject": "meta-searched, adapted"}
+    report(results, str(output), next_step="lit-metanas predict --config my.yaml", **options)
     printed = capsys.readouterr().out
     (said,) = re.findall("^meta-searched, adapted: .* points to Conv-4; it cost .*", printed, re.MULTILINE)
     assert "Next: lit-metanas predict --config my.yaml" in printed

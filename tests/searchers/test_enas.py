@@ -17,7 +17,6 @@ from lit_metanas.training.weight_sharing.supernet_training import Minibatches, S
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), depths=(1, 2), widths=(2, 4))
 
-
 RATES = ControllerRates(children=2, learning_rate=0.02)
 
 

@@ -26,9 +26,8 @@ SPACE = LayeredSpace(kernels=(3, 5), activations=("ReLU",), dropouts=(0.0,), dep
 def worth(architecture, recipe, trained):
     """Wide networks are better after long trainings alone; the larger rate is always better."""
     wide = architecture["width"] == "16"
-    return (
-        (0.3 if wide else 0.1) * (1 if trained > 1e9 else -1) + 0.5 * recipe["rate"] - 0.05 * int(architecture["depth"])
-    )
+    by_width = (0.3 if wide else 0.1) * (1 if trained > 1e9 else -1)
+    return by_width + 0.5 * recipe["rate"] - 0.05 * int(architecture["depth"])
 
 
 def record(name, seed, trained=(1e8, 1e10), noise=0.02, level=0.0):
@@ -56,9 +55,8 @@ def test_trials_that_tell_nothing_are_left_out():
     assert all(one.architecture["depth"] == "2" for one in promising([known], smaller, 1e9))
     nan = [replace(known.trials[0], value=math.nan), replace(known.trials[1], trained=math.inf)]
     assert promising([SearchRecord("glyphs", nan)], SPACE, 1e9) == []
-    equal = [
-        Trial(SPACE.canonical(SPACE.sample(torch.Generator().manual_seed(s))), 0.5, Cost(), trained=1e9) for s in (1, 2)
-    ]
+    drawn = [SPACE.canonical(SPACE.sample(torch.Generator().manual_seed(seed))) for seed in (1, 2)]
+    equal = [Trial(architecture, 0.5, Cost(), trained=1e9) for architecture in drawn]
     assert len(promising([SearchRecord("glyphs", equal)], SPACE, 1e9)) == 2
 
 
@@ -87,16 +85,8 @@ def test_an_estimator_without_measures_has_no_further_objective():
 
 
 def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4, **options):
-    searcher = EvolvingHalving(
-        candidates=(candidates,),
-        rungs=(0.5,),
-        incumbent={"depth": "3"},
-        records=files,
-        proposals=proposals,
-        finish=False,
-        train={"rate": rates},
-        **options,
-    )
+    options |= {"candidates": (candidates,), "rungs": (0.5,), "incumbent": {"depth": "3"}, "train": {"rate": rates}}
+    searcher = EvolvingHalving(records=files, proposals=proposals, finish=False, **options)
     found = searcher.run(Rated(), SPACE, Budget(flops=1e10), 0, problem=problem)
     return [(trial.architecture, trial.recipe) for trial in found.record.trials]
 
@@ -179,10 +169,8 @@ def test_the_package_ships_small_records_of_default_spaces(kind):
 
 
 def fits(record, space):
-    choices = {choice.name: choice.labels for choice in space.choices}
-    return record.choices.keys() == choices.keys() and all(
-        {*own} <= {*choices[name]} for name, own in record.choices.items()
-    )
+    choices, own = {choice.name: choice.labels for choice in space.choices}, record.choices
+    return own.keys() == choices.keys() and all({*labels} <= {*choices[name]} for name, labels in own.items())
 
 
 def test_a_search_begins_with_the_shipped_records_without_being_told():

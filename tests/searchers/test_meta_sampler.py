@@ -26,7 +26,6 @@ from lit_metanas.surrogates.transfer import fit_source
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
-
 ENCODING = OneHotEncoding(SPACE)
 
 
@@ -47,12 +46,8 @@ def letters(trial):
 def scores_of(task, number):
     places = torch.randperm(len(ALL), generator=torch.Generator().manual_seed(task))[:number]
     architectures = tuple(ALL[place] for place in places)
-    return TaskScores(
-        task_id=str(task),
-        features=ENCODING(architectures),
-        scores=torch.tensor([value(one, task) for one in architectures], dtype=torch.float64),
-        architectures=architectures,
-    )
+    scores = torch.tensor([value(one, task) for one in architectures], dtype=torch.float64)
+    return TaskScores(str(task), ENCODING(architectures), scores, architectures)
 
 
 def write(path, tasks, encoding=ENCODING):
@@ -145,10 +140,8 @@ class PlainSearch:
         best, chosen = -math.inf, -1
         for place, features in enumerate(self.features):
             cross = np.array([self.covariance(parameters, features, one) for one in known])
-            mean = 0.75 * (cross @ inverse @ by_rank) + sum(
-                w * s[place] for w, s in zip(weights, self.sources, strict=True)
-            )
-            mean /= 0.75 + sum(weights)
+            others = sum(w * s[place] for w, s in zip(weights, self.sources, strict=True))
+            mean = (0.75 * (cross @ inverse @ by_rank) + others) / (0.75 + sum(weights))
             deviation = math.sqrt(math.exp(parameters[-2]) + 1 - cross @ inverse @ cross)
             gain = improvement(mean, deviation, max(by_rank))
             if place not in places and gain > best:
@@ -215,9 +208,6 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
     def match(architecture):
         return sum(architecture.get(name) == label for name, label in target.items())
 
-    def function(trial):
-        return match(space.suggest(trial))
-
     def scores(task):
         generator = torch.Generator().manual_seed(task)
         architectures = tuple(space.sample(generator) for _ in range(50))
@@ -228,12 +218,11 @@ def test_a_large_space_is_sampled_and_mutated(tmp_path):
     found = []
     for source, number in ((None, 15), (given, 6), (given, 6)):
         sampler = MetaSampler(space=space, encoding=encoding, checkpoint=source, seed=0)
-        found.append(optimized(sampler, number, function))
+        found.append(optimized(sampler, number, lambda trial: match(space.suggest(trial))))
     assert [trial.params for trial in found[1].trials] == [trial.params for trial in found[2].trials]
     draws = torch.Generator().manual_seed(9)
     by_chance = max(match(space.sample(draws)) for _ in range(15))
-    assert found[1].best_value > by_chance
-    assert found[0].best_value > by_chance
+    assert min(found[0].best_value, found[1].best_value) > by_chance
 
 
 def test_a_long_context_is_cut_to_the_best_and_the_latest(checkpoint, monkeypatch):

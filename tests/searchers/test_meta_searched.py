@@ -16,6 +16,7 @@ from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, labels_b
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU", "Tanh"), dropouts=(0.0,), depths=(2,), widths=(4,))
 EXPECTED = SPACE.canonical({choice.name: choice.labels[-1] for choice in SPACE.choices})
+COLOURED = Task("c", 3, *[Split(torch.rand(3, 3, 8, 8), torch.arange(3))] * 3)
 
 
 @pytest.fixture
@@ -37,8 +38,7 @@ def test_the_child_is_the_meta_trained_network_with_nearest_class_means(checkpoi
     path, supernet = checkpoint
     budget = Budget(flops=0, queries=0)
     found = MetaSearchedArchitecture(path).search(TASK, SPACE, budget, 0)
-    assert found.architecture == EXPECTED
-    assert budget.spent == Cost()
+    assert (found.architecture, budget.spent) == (EXPECTED, Cost())
     assert math.isnan(found.record.best.value)
     child = SPACE.child(found.architecture, SHAPE, 3, found.weights).eval()
     with torch.no_grad():
@@ -66,10 +66,8 @@ def test_a_checkpoint_of_another_space_or_shape_is_refused(checkpoint):
     path, _ = checkpoint
     with pytest.raises(ValueError, match="another search space"):
         MetaSearchedArchitecture(path).search(TASK, LayeredSpace(depths=(2,), widths=(8,)), Budget(), 0)
-    images = torch.rand(3, 3, 8, 8)
-    colour = Split(images, torch.arange(3))
     with pytest.raises(ValueError, match=r"shape \(1, 8, 8\)"):
-        MetaSearchedArchitecture(path).search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
+        MetaSearchedArchitecture(path).search(COLOURED, SPACE, Budget(), 0)
 
 
 @pytest.mark.parametrize("inherit", [True, False])
@@ -83,8 +81,7 @@ def test_an_architecture_that_the_space_refuses_is_not_found(checkpoint, inherit
 def test_without_its_weights_only_the_architecture_is_taken(checkpoint):
     path, _ = checkpoint
     searcher = MetaSearchedArchitecture(path, inherit=False)
-    colour = Split(torch.rand(3, 3, 8, 8), torch.arange(3))
-    found = searcher.search(Task("c", 3, colour, colour, colour), SPACE, Budget(), 0)
+    found = searcher.search(COLOURED, SPACE, Budget(), 0)
     assert (found.architecture, found.weights, searcher.meta_cost.flops) == (EXPECTED, None, 123)
 
 

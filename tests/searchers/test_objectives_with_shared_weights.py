@@ -74,7 +74,6 @@ def span() -> lm.Task:
 CASES = {"translation": (translation, WRITES), "transcription": (transcription, READS), "span": (span, READS)}
 CASE = pytest.mark.parametrize(("make", "space"), CASES.values(), ids=CASES)
 
-
 DARTS = {"epochs": 2, "batch_size": 32, "rates": lm.training.DARTSRates(**RATES)}
 METHODS = {
     "DARTS": lm.DARTSSearcher(**DARTS),
@@ -129,10 +128,8 @@ def test_a_supernet_estimates_what_its_child_scores(make, space):
 def test_a_head_that_starts_from_classes_is_refused():
     weights = dict(WRITES.supernet(translation().shape).named_parameters())
     logits = {choice.name: torch.zeros(len(choice.labels)) for choice in WRITES.choices}
-    method = lm.DARTSSearcher(
-        epochs=1, start=lm.meta.Parameters(weights, logits, {}), head=lm.meta.PrototypeLinearHead()
-    )
-    with pytest.raises(
-        ValueError, match=r"PrototypeLinearHead starts from the classes of the train part, and task 'rev"
-    ):
+    start = lm.meta.Parameters(weights, logits, {})
+    method = lm.DARTSSearcher(epochs=1, start=start, head=lm.meta.PrototypeLinearHead())
+    words = r"PrototypeLinearHead starts from the classes of the train part, and task 'rev"
+    with pytest.raises(ValueError, match=words):
         method.search(translation(), WRITES, lm.Budget(flops=1e9), seed=0)

@@ -127,10 +127,8 @@ def test_sources_that_mislead_drop_out():
 
 
 def recipes(rates):
-    trials = [
-        Trial(ALL[place], value, Cost(queries=n), recipe={"learning_rate": rate})
-        for n, (place, value, rate) in enumerate(rates, start=1)
-    ]
+    known = enumerate(rates, start=1)
+    trials = [Trial(ALL[at], value, Cost(queries=n), recipe={"learning_rate": rate}) for n, (at, value, rate) in known]
     return [SearchRecord("letters", trials)]
 
 
@@ -140,9 +138,8 @@ def test_networks_come_with_their_recipes():
     def params(suggest, number=3):
         study = optuna.create_study(sampler=PortfolioSampler(space=SPACE, records=records, size=3, seed=0))
         study.optimize(suggest, n_trials=number)
-        return [
-            (SPACE.from_parameters(trial.params), trial.params.get("train.learning_rate")) for trial in study.trials
-        ]
+        rates = [trial.params.get("train.learning_rate") for trial in study.trials]
+        return list(zip(tried(study), rates, strict=True))
 
     def both(trial):
         SPACE.suggest(trial)
@@ -160,12 +157,11 @@ def test_another_sampler_follows(make):
     records = random_records(0)
     then = None if make is None else make(space=SPACE, seed=0)
     sampler = PortfolioSampler(space=SPACE, records=records, size=4, then=then, seed=0)
-    order = studied(sampler, 24, lambda one: float(ALL.index(one)))
-    expected = PortfolioSampler(space=SPACE, records=records, size=4)
-    assert order[:4] == studied(expected, 4, lambda one: float(ALL.index(one)))
+    order = studied(sampler, 24, ALL.index)
+    assert order[:4] == studied(PortfolioSampler(space=SPACE, records=records, size=4), 4, ALL.index)
     assert set(order) == set(ALL)  # each once
-    assert order == studied(deepcopy(sampler), 24, lambda one: float(ALL.index(one)))
-    assert order == studied(pickle.loads(pickle.dumps(sampler)), 24, lambda one: float(ALL.index(one)))
+    for copy in (deepcopy(sampler), pickle.loads(pickle.dumps(sampler))):
+        assert order == studied(copy, 24, ALL.index)
 
 
 def test_a_search_tries_the_recorded_recipe(tmp_path):

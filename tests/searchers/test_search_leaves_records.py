@@ -19,7 +19,6 @@ from lit_metanas.training import Recipe
 
 SPACE = LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(2, 4))
 
-
 TASKS = [replace(make_task(each=4, seed=seed), id=f"noise/{seed}") for seed in (0, 1)]
 
 
@@ -37,13 +36,8 @@ def methods():
 
 
 def run(directory, tasks=TASKS, searchers=None, seed=1):
-    module = TargetSearch(
-        space=SPACE,
-        methods=searchers or methods(),
-        recipe=Recipe(epochs=1, batch_size=12),
-        seed=seed,
-        directory=str(directory),
-    )
+    options = {"recipe": Recipe(epochs=1, batch_size=12), "seed": seed, "directory": str(directory)}
+    module = TargetSearch(space=SPACE, methods=searchers or methods(), **options)
     trainer = Trainer(accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_checkpointing=False)
     loader = DataLoader(tasks, batch_size=None, collate_fn=lambda task: task)
     trainer.predict(module, loader, return_predictions=False)
@@ -52,10 +46,8 @@ def run(directory, tasks=TASKS, searchers=None, seed=1):
 
 def plain(records):
     """Without wall time."""
-    return [
-        replace(record, trials=[replace(trial, cost=replace(trial.cost, seconds=0.0)) for trial in record.trials])
-        for record in records
-    ]
+    timeless = [[replace(trial, cost=replace(trial.cost, seconds=0.0)) for trial in one.trials] for one in records]
+    return [replace(record, trials=trials) for record, trials in zip(records, timeless, strict=True)]
 
 
 @pytest.fixture(scope="module")

@@ -48,14 +48,10 @@ SEARCHES = {
 }
 
 
-def storage_of(path):
-    return f"sqlite:///{path / 'studies.db'}"
-
-
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_goes_through_studies_and_lines_and_stays_what_it_was(tmp_path, name):
     with quiet_optuna():
-        storage = storage_of(tmp_path)
+        storage = f"sqlite:///{tmp_path / 'studies.db'}"
         options = {"seed": 3, **SEARCHES[name]}
         found = search(storage=storage, budget=Budget(queries=8), **options).record
         (study,) = [optuna.load_study(study_name=n, storage=storage) for n in optuna.get_all_study_names(storage)]
@@ -88,9 +84,8 @@ def test_anyones_study_is_read_as_far_as_it_tells(direction):
         return sign * float(architecture["x"])
 
     with quiet_optuna():
-        study = optuna.create_study(
-            study_name="mine", direction=direction, sampler=optuna.samplers.RandomSampler(seed=0)
-        )
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        study = optuna.create_study(study_name="mine", direction=direction, sampler=sampler)
         study.optimize(objective, n_trials=40, catch=ArithmeticError)
     record = record_of(study, SPACE)
     assert record.task_id == "mine"

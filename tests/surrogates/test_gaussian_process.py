@@ -27,13 +27,8 @@ def problem(number=12, others=5, seed=0):
     features = (3 * drawn(number + others, sum(WIDTHS), seed=seed)).round()
     kernel = GroupedKernel.of(features, WIDTHS)
     parameters = torch.tensor([-1.0, 0.2, -0.5, 0.3, -2.0], dtype=torch.float64)
-    return (
-        features[:number],
-        torch.randn(number, generator=torch.Generator().manual_seed(1)).double(),
-        features[number:],
-        kernel,
-        parameters,
-    )
+    values = torch.randn(number, generator=torch.Generator().manual_seed(1)).double()
+    return features[:number], values, features[number:], kernel, parameters
 
 
 def plain_covariance(scales, parameters, one, other):
@@ -96,13 +91,8 @@ def test_objective_and_gradient_equal_the_plain_formula_and_differences():
     value, gradient = negative_log_posterior(parameters, distances, values, kernel.prior, kernel)
     assert float(value) == pytest.approx(plain_objective(kernel, parameters.tolist(), features, values), rel=1e-10)
     for place in range(len(parameters)):
-        step = [1e-5 * (k == place) for k in range(len(parameters))]
-        high, low = (
-            plain_objective(
-                kernel, [p + sign * s for p, s in zip(parameters.tolist(), step, strict=True)], features, values
-            )
-            for sign in (1, -1)
-        )
+        sides = ([p + step * (k == place) for k, p in enumerate(parameters.tolist())] for step in (1e-5, -1e-5))
+        high, low = (plain_objective(kernel, side, features, values) for side in sides)
         assert float(gradient[place]) == pytest.approx((high - low) / 2e-5, rel=1e-5, abs=1e-7)
 
 

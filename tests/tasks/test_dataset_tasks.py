@@ -54,16 +54,14 @@ def test_two_data_sets_have_the_same_classes() -> None:
         task_from_dataset(first, second)
     second.classes = first.classes
     task = task_from_dataset(first, second)
-    assert task.classes == ("ant", "bee", "cat")
-    assert task.test.labels.tolist() == [0, 1, 0, 1]
+    assert (task.classes, task.test.labels.tolist()) == (("ant", "bee", "cat"), [0, 1, 0, 1])
 
 
 def test_a_source_of_a_data_set_is_that_of_its_arrays():
     data = Items(zip(IMAGES, LABELS.tolist(), strict=True))
     source = DatasetSource(data, train=["ant", "dog"], test=["bee"])
     arrays = ArraySource(IMAGES, LABELS, train=[0, 3], test=[1])
-    assert source.name == "items"
-    assert source.classes("train") == ("ant", "dog")
+    assert (source.name, source.classes("train")) == ("items", ("ant", "dog"))
     for subset, classes in (("train", 2), ("test", 1)):
         for place in range(classes):
             assert torch.equal(source.inputs(subset, place, range(6)), arrays.inputs(subset, place, range(6)))

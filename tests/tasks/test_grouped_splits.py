@@ -209,7 +209,6 @@ def test_recordings_of_a_speaker_are_in_one_part(table: bool, tmp_path: Path) ->
     if table:
         with pytest.raises(ValueError, match="has no column 'persons': did you mean 'person'"):
             lm.AudioFolderTask(str(tmp_path), given, group="persons")
-    if table:
         said = lm.TranscriptTask(str(tmp_path), given, "label", group="person")[0]
         check_apart([{int(one[-1].sum()) for one in part.inputs} for part in (said.train, said.val, said.test)], 5)
 

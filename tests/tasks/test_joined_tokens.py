@@ -44,8 +44,7 @@ def test_what_is_damaged_is_refused(joined, change, message):
 def test_a_task_has_the_tokens_of_both_in_the_same_order(joined):
     first, second = (lm.task_from_texts(TEXTS, LABELS, preprocessing=one) for one in (joined.first, joined.second))
     task = joined_task(first, second)
-    assert task.shape == joined.shape
-    assert task.preprocessing == joined
+    assert (task.shape, task.preprocessing) == (joined.shape, joined)
     for own, one, other in ((task.train, first.train, second.train), (task.test, first.test, second.test)):
         assert torch.equal(own.inputs, torch.cat([one.inputs, other.inputs], 1))
         assert torch.equal(own.labels, one.labels)

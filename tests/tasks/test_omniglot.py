@@ -96,9 +96,7 @@ def test_full_size_drawings_are_reduced_to_28(both):
     drawing[40:60, 20:80] = False  # black ink on white
     Image.fromarray(drawing).save(file)
     image = Omniglot(both[0], validation_alphabets=("Korean",)).inputs("train", 0, [0])[0, 0]
-    assert image.shape == (28, 28)
-    assert image[13, 13] == 255
-    assert image[2, 2] == 0
+    assert (image.shape, image[13, 13], image[2, 2]) == ((28, 28), 255, 0)
     assert image.float().sum() / 255 == pytest.approx(20 * 60 / (105 / 28) ** 2, rel=0.05)
 
 

@@ -34,10 +34,7 @@ def test_episode_is_ordered_by_class_and_its_parts_are_disjoint():
         for part, labels in ((support, episode.support.labels), (query, episode.query.labels)):
             assert [f"train-{code[0]}" for code in part] == [episode.classes[label] for label in labels]
         assert len(set(support + query)) == len(support) + len(query) == 4 * 5
-        assert len(set(episode.classes)) == 4
-        assert episode.shot == 2
-        assert episode.shape == (3, 2, 2)
-        assert episode.val is None
+        assert (len(set(episode.classes)), episode.shot, episode.shape, episode.val) == (4, 2, (3, 2, 2), None)
 
 
 def test_every_class_and_instance_is_drawn_about_equally_often():

@@ -79,8 +79,7 @@ def test_an_example_depends_on_word_number_and_seed_only(words, tmp_path):
     assert not torch.equal(words.inputs("test", 1, [22], held_out=True), whole[[22]])
     other = SpokenWords(cache=str(tmp_path), words=(3, 2, 3), pool=1, seed=1)
     assert not torch.equal(other.inputs("test", 1, [22]), whole[[22]])
-    assert words.inputs("test", 1, []).shape == (0, 41, 100)
-    assert whole.dtype == torch.float32
+    assert (words.inputs("test", 1, []).shape, whole.dtype) == ((0, 41, 100), torch.float32)
 
 
 def test_a_damaged_cache_file_is_made_again(words, tmp_path):

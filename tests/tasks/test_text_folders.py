@@ -21,8 +21,7 @@ def test_each_file_is_an_example(folder):
     (folder / "poem" / ".hidden.txt").write_text("hidden")
     (folder / "poem" / "notes.md").write_text("notes")
     source = TextTable(str(folder), train=["poem", "song"], test=["letter"])
-    assert source.name == "texts"
-    assert source.classes("train") == ("poem", "song")
+    assert (source.name, source.classes("train")) == ("texts", ("poem", "song"))
     assert source.sentences("test") == {"letter": [f"This letter is\nthe text {i}." for i in range(5)]}
 
 

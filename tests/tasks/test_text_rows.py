@@ -47,8 +47,7 @@ def test_a_table_with_a_text_is_read_whole_unless_a_user_names_one_part(tmp_path
     task = read_given(path, label="verdict")
     made = task.preprocessing
     assert isinstance(made, lm.kinds.TextRows)
-    assert made.texts == ("review",)
-    assert kind_of(task).name == "tables"
+    assert (made.texts, kind_of(task).name) == (("review",), "tables")
     assert task.shape == lm.inputs.TextRowShape(17 + 2 + 1, len(made.tokens.words) + 2, 32)  # type: ignore[union-attr]
     told = describe_given(task, kind_of(task)) + describe_columns(path, kind_of(task), None, "verdict")
     assert "240 rows of 2 classes, with the text in 'review' and the columns 'price', 'shop': 144 to learn from" in told
@@ -131,16 +130,11 @@ def test_new_rows_lack_a_column_or_have_another_number() -> None:
     for plain in ({}, {**made.to_plain(), "places": []}, {**made.to_plain(), "tokens": None}):
         with pytest.raises(ValueError, match=r"the stored preprocessing|The stored tokens"):
             lm.kinds.TextRows.from_plain(plain)
-    for names, places in (
-        (["a", "a", "b"], [0]),
-        ([[], "a", "b"], [0]),
-        (["a"], [0]),
-        ([], [3]),
-        ([], [-1]),
-        ([], [0, 0]),
-    ):
+    wrong = [{"names": names, "places": [0]} for names in (["a", "a", "b"], [[], "a", "b"], ["a"])]
+    wrong += [{"names": [], "places": places} for places in ([3], [-1], [0, 0])]
+    for each in wrong:
         with pytest.raises(ValueError, match="TextRows: a "):
-            lm.kinds.TextRows.from_plain({**made.to_plain(), "names": names, "places": places})
+            lm.kinds.TextRows.from_plain({**made.to_plain(), **each})
 
 
 @pytest.mark.parametrize("shared", [True, False])

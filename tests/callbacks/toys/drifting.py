@@ -51,13 +51,8 @@ class Drifting(LightningModule):
         return Cost(flops=10**9, seconds=2.0)
 
     def result_fields(self) -> dict[str, object]:
-        return {
-            "protocol": Protocol("episodes", 5, 1, "support"),
-            "parameters": 123,
-            "flops": 456,
-            "meta_cost": self.cost(),
-            "seed": 7,
-        }
+        measured = {"parameters": 123, "flops": 456, "meta_cost": self.cost(), "seed": 7}
+        return {"protocol": Protocol("episodes", 5, 1, "support"), **measured}
 
     def training_step(self, batch: list[Episode], batch_idx: int) -> None:
         self.trained += 1

@@ -134,19 +134,12 @@ def read_table(path: Path) -> object:
 
 def write_nats(path: Path) -> None:
     parts = {"cifar10-valid": ("x-valid",), "cifar10": ("ori-test",)}
-    record = {
-        str(epochs): {
-            "all_results": {
-                (training, 777): {
-                    "params": np.float64(0.07),
-                    "flop": 7.5,
-                    "eval_acc1es": {f"{name}@{epochs - 1}": 50.0 for name in names},
-                }
-                for training, names in parts.items()
-            }
-        }
-        for epochs in (12, 200)
-    }
+    record = {}
+    for epochs in (12, 200):
+        scores = {part: {f"{name}@{epochs - 1}": 50.0 for name in names} for part, names in parts.items()}
+        sizes = {"params": np.float64(0.07), "flop": 7.5}
+        results = {(part, 777): {**sizes, "eval_acc1es": own} for part, own in scores.items()}
+        record[str(epochs)] = {"all_results": results}
     path.write_bytes(bz2.compress(pickle.dumps(record, protocol=4)))
 
 
@@ -199,17 +192,13 @@ def read_study(path: Path) -> object:
         return len(study.trials)
 
 
-RECORD = SearchRecord("t", [Trial(LABELS, 0.5, Cost(flops=3))])
+RECORD, CHOSEN = SearchRecord("t", [Trial(LABELS, 0.5, Cost(flops=3))]), ArchitectureRow("t", "m", "S", LABELS, 0.5)
 KINDS = {
     "checkpoint": Kind("last.ckpt", write_checkpoint, read_checkpoint, summed=True),
     "start": Kind("start.ckpt", write_meta, read_meta, summed=True),
     "weights": Kind("weights.pt", lambda path: write_weights(path, {"w": torch.arange(300.0)}), read_weights, True),
     "results": Kind("results.json", lambda path: write_results(path, [a_result()]), read_results),
-    "architectures": Kind(
-        "architectures.json",
-        lambda path: write_architectures(path, [ArchitectureRow("t", "m", "S", LABELS, 0.5)]),
-        read_architectures,
-    ),
+    "architectures": Kind("architectures.json", lambda path: write_architectures(path, [CHOSEN]), read_architectures),
     "record lines": Kind("records.jsonl", lambda path: write_record_lines(path, [RECORD]), read_record_lines),
     "surrogate": Kind("surrogate.ckpt", write_surrogate_of_letters, read_surrogate_of_letters, summed=True),
     "history": Kind("probabilities.json", write_history, ProbabilityHistory.read),

@@ -91,15 +91,10 @@ VALUES: list[Any] = [
 """Of the kinds that JSON knows, and of those that it does not know quite."""
 
 TENSORS: list[torch.Tensor] = [
-    torch.zeros(0),
-    torch.zeros(()),
-    torch.zeros(3),
-    torch.zeros(1, 1, 1, 1, 1, 1, 1),
+    *(torch.zeros(shape) for shape in ((0,), (), (3,), (1,) * 7)),
     torch.zeros(2, 3).T,
-    torch.full((4,), math.nan),
-    torch.full((4,), math.inf),
-    torch.zeros(4, dtype=torch.float16),
-    torch.zeros(4, dtype=torch.complex64),
+    *(torch.full((4,), value) for value in (math.nan, math.inf)),
+    *(torch.zeros(4, dtype=dtype) for dtype in (torch.float16, torch.complex64)),
     torch.arange(4),
     torch.tensor([True]),
     torch.tensor(-1),

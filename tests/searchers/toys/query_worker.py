@@ -84,15 +84,9 @@ def search_on_command(pipe, storage, worker, queries, seconds, hang_at, labels, 
     pipe.send({"ready": True})
     next_word(pipe)
     budget = Budget(queries=queries)
-    found = search(
-        Slow(pipe, seconds=seconds, hang_at=hang_at, held=held),
-        space=space,
-        budget=budget,
-        storage=storage,
-        worker=worker,
-        heartbeat=3600,
-        patience=100 if labels > 1 else 3,
-    )
+    slow, patience = Slow(pipe, seconds=seconds, hang_at=hang_at, held=held), 100 if labels > 1 else 3
+    options = {"storage": storage, "worker": worker, "heartbeat": 3600, "patience": patience}
+    found = search(slow, space=space, budget=budget, **options)
     scored = {str(trial.architecture): trial.value for trial in found.record.trials if trial.scored}
     pipe.send({"result": {"scored": scored, "spent": budget.spent.queries, "best": found.record.best.value}})
 
