@@ -42,13 +42,8 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser.add_subclass_arguments(lm.SearchSpace, "space")
     file = CONFIGS / SPACES[kind]
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
-    series = torch.ones(4, 5, 10)
-    inputs = {
-        "sounds": series,
-        "series": series,
-        "texts": torch.ones(4, 8, dtype=torch.int64),
-        "rows": torch.ones(4, 3),
-    }
+    inputs = dict.fromkeys(("sounds", "series"), torch.ones(4, 5, 10))
+    inputs |= {"texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
     task = lm.Task("toy", 2, part, part, part, vocabulary=9)
     shape = lm.inputs.TextRowShape(3, 9, 8) if kind == "tables" else task.shape

@@ -28,7 +28,6 @@ def ways_of(data: Any, **more: Any) -> Mapping[str, Callable[[], lm.Task]]:
 
 
 def photos(root: Path, side: int) -> Path:
-    """Two classes of images in folders."""
     generator = np.random.default_rng(0)
     for name in ("one", "two"):
         (root / name).mkdir(parents=True)

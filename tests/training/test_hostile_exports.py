@@ -135,10 +135,8 @@ def all_spaces() -> Iterator[tuple[spaces.SearchSpace, Shape]]:
     )
     tokens, series = TokenShape(13, 11), SeriesShape(3, 11)
     for decoder, shape in (("gru", tokens), ("attention", series), ("conv", tokens)):
-        yield (
-            spaces.EncoderDecoderSpace(encoder, decoders=(decoder,), decoder_depths=(1,), heads=2, target_steps=5),
-            shape,
-        )
+        more = {"decoders": (decoder,), "decoder_depths": (1,), "heads": 2, "target_steps": 5}
+        yield spaces.EncoderDecoderSpace(encoder, **more), shape
     for stride, shape in ((1, tokens), (3, series)):
         yield spaces.SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
     yield spaces.MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
