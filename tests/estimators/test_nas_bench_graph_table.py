@@ -63,9 +63,8 @@ def test_mistakes_are_named(tmp_path, chain, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"no table '.*cora.bench': install the package nas-bench-graph, which"):
         NASBenchGraphTable("cora", tmp_path)
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(
-        FileNotFoundError, match=r"are not installed: install the package .*pip install 'lit-metanas\[g"
-    ):
+    sentence = r"are not installed: install the package .*pip install 'lit-metanas\[g"
+    with pytest.raises(FileNotFoundError, match=sentence):
         NASBenchGraphTable("cora")
     for content, text in (
         ([], "is not a table of"),

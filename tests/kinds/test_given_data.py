@@ -331,9 +331,8 @@ def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
         folder.mkdir(exist_ok=True)
         file.rename(folder / file.name)
     task = read_given(images, group="folder")
-    assert describe_given(task, kind_named("images"), grouped=True).endswith(
-        "12 to learn from, 4 to choose by, 4 to test, in whole groups."
-    )
+    told = describe_given(task, kind_named("images"), grouped=True)
+    assert told.endswith("12 to learn from, 4 to choose by, 4 to test, in whole groups.")
     assert all(len(part.labels.bincount()) == 2 for part in (task.train, task.val or task.test, task.test))
     with pytest.raises(ValueError, match="if each has sub-folders of groups, say group='folder'"):
         read_given(images)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 from operator import le
-from typing import Any
 
 import pytest
 import torch
@@ -23,17 +22,14 @@ from lit_metanas.testing.network_check import check_choices
 SPACE = lm.GridSpace(activations=("ReLU", "GELU", "SiLU", "ReLU6"))
 SHAPE, WAY = (3, 32, 32), 7
 MAX, AVG, MEANS = nn.MaxPool2d(2), nn.AvgPool2d(2), (nn.AdaptiveAvgPool2d(1), nn.Flatten())
-SMALL: Mapping[str, Any] = {
-    "stages": (2,), "depths": (1,), "widths": (8, 16), "growths": ("1", "2"), "activations": ("ReLU",),
-    "stems": ("conv",), "downs": ("max",), "norms": ("batch",), "readouts": ("average",), "dropouts": (0.0,),
-    "branch_dropouts": (0.0,),
-}  # fmt: skip
 
 
 def test_a_supernet_holds_the_weights_of_all_children_and_refuses_to_compute() -> None:
     space = lm.GridSpace(
-        **{**SMALL, "blocks": ("conv", "inverted"), "norms": ("batch", "none"), "downs": ("max", "stride")}
-    )
+        stages=(2,), depths=(1,), widths=(8, 16), growths=("1", "2"), activations=("ReLU",), stems=("conv",),
+        downs=("max", "stride"), norms=("batch", "none"), blocks=("conv", "inverted"), readouts=("average",),
+        dropouts=(0.0,), branch_dropouts=(0.0,),
+    )  # fmt: skip
     check_choices(space, 0)
     supernet = space.supernet((1, 12, 12))
     weights = dict(supernet.named_parameters())
@@ -199,9 +195,8 @@ def test_scaled_weights_are_those_of_plain_loops() -> None:
     found = scaled_kernel(weight, gain)
     for out in range(3):
         rows = weight[out].flatten()
-        torch.testing.assert_close(
-            found[out].flatten(), gain[out] * (rows - rows.mean()) / (rows.var(correction=0) * len(rows)).sqrt()
-        )
+        expected = gain[out] * (rows - rows.mean()) / (rows.var(correction=0) * len(rows)).sqrt()
+        torch.testing.assert_close(found[out].flatten(), expected)
 
 
 def test_an_example_loses_its_branch_or_gets_more_of_it() -> None:

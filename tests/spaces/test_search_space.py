@@ -136,11 +136,7 @@ REFUSED = [
     (LayeredSpace, {"depths": (0,)}, "the least depth is 0; give at least 1."),
     (LayeredSpace, {"pools": ("stride",)}, "unknown label 'stride' of 'pools': use max, avg."),
     (LayeredSpace, {"mix": "merge"}, "unknown label 'merge' of 'mix': did you mean 'merged'?"),
-    (
-        LayeredSpace,
-        {"fixed": {"layer1.widht": ["32"]}},
-        "Unknown choice 'layer1.widht': LayeredSpace has 'layer1.width'.",
-    ),
+    (LayeredSpace, {"fixed": {"layer1.pol": ["max"]}}, "Unknown choice 'layer1.pol': LayeredSpace has 'layer1.pool'."),
     (LayeredSpace, {"fixed": {"layer1.kernel": ["33"]}}, "Choice 'layer1.kernel' has no label '33': use 3, 5, 7."),
     (spaces.GridSpace, {"widths": (12,)}, "width 12 is no multiple of 8"),
     (spaces.GridSpace, {"blocks": ("residul",)}, "did you mean 'residual'"),

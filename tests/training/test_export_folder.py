@@ -83,9 +83,8 @@ def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float =
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path)
+def elsewhere(here: Path) -> None:
+    (here / "empty").mkdir()
 
 
 def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(tmp_path: Path) -> None:

@@ -78,9 +78,8 @@ def write(network, inputs, targets):
 def test_the_update_is_that_of_plain_loops(space, tasks, loss):
     torch.set_default_dtype(torch.float64)
     try:
-        model = lm.training.TaskReptile(
-            space=space, inner_steps=STEPS, inner_rate=RATE, batch_size=SIZE, epsilon=EPSILON, seed=SEED
-        )
+        own = {"inner_steps": STEPS, "inner_rate": RATE, "batch_size": SIZE, "epsilon": EPSILON, "seed": SEED}
+        model = stripe_model(space=space, **own)
         trainer = quiet_trainer(precision="64-true")
         data = lm.TrainingTaskDataModule(tasks, tasks_per_step=3, steps_per_epoch=4)
         begun = {}
@@ -161,10 +160,9 @@ def test_a_task_without_a_finite_loss_is_left_out():
         weights.append(model.weights())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert model.cost().images == 16
+    broken = lm.TrainingTaskDataModule(Stripes(1, broken=(0,)), steps_per_epoch=1)
     with pytest.raises(lm.records.Exhausted.__mro__[1], match="and 0 were left out before it: lower inner_rate, or"):
-        quiet_trainer().fit(
-            stripe_model(skipped=0), lm.TrainingTaskDataModule(Stripes(1, broken=(0,)), steps_per_epoch=1)
-        )
+        quiet_trainer().fit(stripe_model(skipped=0), broken)
 
 
 def in_their_order(tasks):
