@@ -31,7 +31,6 @@ def plain_split(part: Split | Portion) -> Split:
 
 
 def own_task(task: Task, fold: Fold) -> Task:
-    """A fold as a task."""
     return replace(task, train=plain_split(fold.train), val=fold.val)
 
 

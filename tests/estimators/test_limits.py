@@ -36,9 +36,8 @@ def test_the_size_is_that_of_the_exported_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["parameters", "flops"])
 def test_nothing_above_a_limit_is_drawn_or_mutated(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    sizes = sorted(
-        LimitedSpace(SPACE, NetworkLimits(), TASK).measures[name](SPACE.sample(generator)) for _ in range(50)
-    )
+    free = LimitedSpace(SPACE, NetworkLimits(), TASK)
+    sizes = sorted(free.measures[name](SPACE.sample(generator)) for _ in range(50))
     limit = sizes[len(sizes) // 3]
     limited = LimitedSpace(SPACE, NetworkLimits(**{name: limit}), TASK)
     drawn = draw_new(lambda: limited.within.sample(generator), 20, refusal=limited.within.violation)

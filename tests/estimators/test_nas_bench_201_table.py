@@ -10,23 +10,13 @@ DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 CELLS = 15625
 
 
-def made_arrays():
-    draw = np.random.default_rng(0)
-    scores = {
-        f"{part}_acc_{epochs}": draw.uniform(10, 90, (CELLS, 3)).astype("f4")
-        for part in ("val", "test")
-        for epochs in (12, 200)
-    }
-    return {
-        **scores,
-        "params": draw.integers(1000, 9999, (CELLS, 3), dtype="i4"),
-        "flops_M": draw.uniform(1, 99, (CELLS, 3)).astype("f4"),
-    }
-
-
 @pytest.fixture(scope="module")
 def arrays():
-    return made_arrays()
+    draw = np.random.default_rng(0)
+    signals = [f"{part}_acc_{epochs}" for part in ("val", "test") for epochs in (12, 200)]
+    found = {name: draw.uniform(10, 90, (CELLS, 3)).astype("f4") for name in signals}
+    found["params"] = draw.integers(1000, 9999, (CELLS, 3), dtype="i4")
+    return {**found, "flops_M": draw.uniform(1, 99, (CELLS, 3)).astype("f4")}
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +48,8 @@ def test_a_lower_fidelity_is_the_training_of_twelve_epochs(path):
     assert estimator(architecture, fidelity=0.06).value == table.score(architecture, "val_12")
     full, short = (estimator.cost(architecture, fidelity).flops for fidelity in (1.0, 0.06))
     assert full * 12 == short * 200
-    assert {name: measure(architecture) for name, measure in estimator.measures.items()} == {
-        "parameters": table.parameters(architecture),
-        "flops": table.flops(architecture),
-    }
+    measured = {name: measure(architecture) for name, measure in estimator.measures.items()}
+    assert measured == {"parameters": table.parameters(architecture), "flops": table.flops(architecture)}
 
 
 def test_mistakes_are_named_in_one_sentence(arrays, path, tmp_path):

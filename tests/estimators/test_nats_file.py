@@ -43,9 +43,10 @@ def store(folder, content, index=3):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "val", "test"), [("cifar10", 0, 10), ("cifar100", 20, 21), ("ImageNet16-120", 30, 31)]
+    ("dataset", "images", "val", "test"),
+    [("cifar10", 25_000, 0, 10), ("cifar100", 50_000, 20, 21), ("ImageNet16-120", 151_700, 30, 31)],
 )
-def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val, test):
+def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, images, val, test):
     store(tmp_path, made_record())
     table = NATSFiles(dataset, tmp_path)
     architecture = table.space.from_index(3)
@@ -53,15 +54,10 @@ def test_scores_are_means_over_seeds_after_the_last_epoch(tmp_path, dataset, val
         for part, base in (("val", val), ("test", test)):
             expected = (base + 111 / 2 / 100 + epochs / 1000) / 100
             assert table.score(architecture, f"{part}_{epochs}") == pytest.approx(expected)
-    assert table.parameters(architecture) == 73100
-    assert table.flops(architecture) == 7783050
-    assert table.training_flops(architecture, "val_12") == 3 * 7783050 * 12 * (
-        25_000 if dataset == "cifar10" else 50_000 if dataset == "cifar100" else 151_700
-    )
-    assert {name: measure(architecture) for name, measure in table.measures.items()} == {
-        "parameters": 73100,
-        "flops": 7783050,
-    }
+    assert table.training_flops(architecture, "val_12") == 3 * 7783050 * 12 * images
+    measured = {name: measure(architecture) for name, measure in table.measures.items()}
+    assert measured == {"parameters": table.parameters(architecture), "flops": table.flops(architecture)}
+    assert measured == {"parameters": 73100, "flops": 7783050}
 
 
 class Hostile:
@@ -75,9 +71,8 @@ class Hostile:
 def test_a_hostile_record_is_refused_and_not_run(tmp_path):
     store(tmp_path, {**made_record(), "more": Hostile(tmp_path / "witness")})
     table = NATSFiles("cifar10", tmp_path)
-    with pytest.raises(
-        ValueError, match=r"'.*tss_000003.pickle.pbz2' asks for (posix|nt).mkdir, which is not plain data"
-    ):
+    sentence = r"'.*tss_000003.pickle.pbz2' asks for (posix|nt).mkdir, which is not plain data"
+    with pytest.raises(ValueError, match=sentence):
         table.score(table.space.from_index(3), "val_200")
     assert not (tmp_path / "witness").exists()
 
@@ -96,9 +91,8 @@ def test_what_is_absent_is_named(tmp_path):
     table = NATSFiles("cifar10", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"lacks 'tss_000009.pickle.pbz2': unpack all"):
         table.score(table.space.from_index(9), "val_200")
-    with pytest.raises(
-        FileNotFoundError, match=r"no folder '.*absent': unpack NATS-tss-v1_0-3ffb9-simple.tar from http"
-    ):
+    sentence = r"no folder '.*absent': unpack NATS-tss-v1_0-3ffb9-simple.tar from http"
+    with pytest.raises(FileNotFoundError, match=sentence):
         NATSFiles("cifar10", tmp_path / "absent")
     with pytest.raises(ValueError, match="no data set 'mnist'"):
         NATSFiles("mnist", tmp_path)

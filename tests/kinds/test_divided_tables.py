@@ -105,11 +105,8 @@ def test_numbers_to_predict_may_grow_with_time(tmp_path: Path) -> None:
         (lambda place: ("train", "test")[place % 2], "Class 'b' of .* has 0 examples, too few"),
     ],
 )
-def test_columns_that_do_not_divide_are_refused(
-    value: Any, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(Path("table.csv"), rows_of(part=value))
+def test_columns_that_do_not_divide_are_refused(value: Any, told: str, here: Path) -> None:
+    write(here / "table.csv", rows_of(part=value))
     with pytest.raises(ValueError, match=told):
         read_given("table.csv", kind="rows", test_by="part")
 

@@ -42,13 +42,8 @@ def test_the_space_of_a_kind_is_that_of_its_configuration(kind: str) -> None:
     parser.add_subclass_arguments(lm.SearchSpace, "space")
     file = CONFIGS / SPACES[kind]
     shipped = parser.instantiate(parser.parse_object({"space": str(file)})).space
-    series = torch.ones(4, 5, 10)
-    inputs = {
-        "sounds": series,
-        "series": series,
-        "texts": torch.ones(4, 8, dtype=torch.int64),
-        "rows": torch.ones(4, 3),
-    }
+    inputs = dict.fromkeys(("sounds", "series"), torch.ones(4, 5, 10))
+    inputs |= {"texts": torch.ones(4, 8, dtype=torch.int64), "rows": torch.ones(4, 3)}
     part = lm.Split(inputs.get(kind, torch.rand(4, 1, 8, 8)), torch.tensor([0, 1, 0, 1]))
     task = lm.Task("toy", 2, part, part, part, vocabulary=9)
     shape = lm.inputs.TextRowShape(3, 9, 8) if kind == "tables" else task.shape
@@ -336,9 +331,8 @@ def test_groups_of_class_folders(images: Path, tmp_path: Path) -> None:
         folder.mkdir(exist_ok=True)
         file.rename(folder / file.name)
     task = read_given(images, group="folder")
-    assert describe_given(task, kind_named("images"), grouped=True).endswith(
-        "12 to learn from, 4 to choose by, 4 to test, in whole groups."
-    )
+    told = describe_given(task, kind_named("images"), grouped=True)
+    assert told.endswith("12 to learn from, 4 to choose by, 4 to test, in whole groups.")
     assert all(len(part.labels.bincount()) == 2 for part in (task.train, task.val or task.test, task.test))
     with pytest.raises(ValueError, match="if each has sub-folders of groups, say group='folder'"):
         read_given(images)

@@ -28,7 +28,6 @@ def ways_of(data: Any, **more: Any) -> Mapping[str, Callable[[], lm.Task]]:
 
 
 def photos(root: Path, side: int) -> Path:
-    """Two classes of images in folders."""
     generator = np.random.default_rng(0)
     for name in ("one", "two"):
         (root / name).mkdir(parents=True)
@@ -56,11 +55,9 @@ def test_images_in_files_are_read_again(tmp_path: Path) -> None:
 def test_a_person_sets_the_size_of_images(tmp_path: Path) -> None:
     root = photos(tmp_path / "photos", side=64)
     assert [*ways_of(root, shape=48)] == ["colour 48x48", "colour 24x24", "grey 48x48"]
-    assert torch.equal(
-        as_floats(read_given(root, shape=48).test.inputs), lm.FolderTask(str(root), (3, 48, 48))[0].test.inputs
-    )
-    kind = image_kind.ImageKind()
-    said = kind.describe_columns(data_kinds.Source(root)) + kind.describe(read_given(root, shape=48))
+    task, kind = read_given(root, shape=48), image_kind.ImageKind()
+    assert torch.equal(as_floats(task.test.inputs), lm.FolderTask(str(root), (3, 48, 48))[0].test.inputs)
+    said = kind.describe_columns(data_kinds.Source(root)) + kind.describe(task)
     assert said == " The shorter side of the files has about 64 pixels., 48x48 pixels"
     arrays = np.random.default_rng(0).random((20, 12, 10)).astype(np.float32), [0, 1] * 10
     assert read_given(arrays, shape=6).shape == (1, 6, 6)

@@ -82,9 +82,8 @@ def test_all_files_hold_the_same_series(tmp_path: Path) -> None:
         assert len(every) == len(task.train) + len(task.val)
     archive = read_given(paths[2])
     assert (len(archive.train), len(archive.val), len(archive.test)) == (20, 4, 24)
-    assert read_given(paths[2] / "Waves_TRAIN.ts", test=paths[2] / "Waves_TEST.ts").test.labels.tolist() == (
-        archive.test.labels.tolist()
-    )
+    parts = read_given(paths[2] / "Waves_TRAIN.ts", test=paths[2] / "Waves_TEST.ts")
+    assert torch.equal(parts.test.labels, archive.test.labels)
     assert read_given(waves(), kind="series").shape == arrays.shape
     assert [len(part) for part in (arrays.train, arrays.val, arrays.test)] == [16, 4, 4]
 
@@ -151,10 +150,9 @@ def test_long_series_are_averaged_and_have_a_coarser_preprocessing() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*few")
 def test_series_are_learned_and_predicted_from_the_shell_and_by_the_script(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    as_folder(Path("waves"))
+    as_folder(here / "waves")
     assert main(["auto", "waves", "--flops", "6e8", "--output", "out"]) == 0
     told = capsys.readouterr()
     assert "auto: 'waves': 24 series of 2 classes, of 2 channels and up to 36 steps: 16 to learn from" in told.err

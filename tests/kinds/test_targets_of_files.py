@@ -39,10 +39,9 @@ def write_files(folder: Path, kind: str, values: Sequence[float], targets: str, 
 
 @pytest.mark.parametrize("kind", ["images", "sounds"])
 @pytest.mark.parametrize("beside", [True, False])
-def test_numbers(kind: str, beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_numbers(kind: str, beside: bool, here: Path) -> None:
     values = np.random.default_rng(0).uniform(0.2, 0.9, 60)
-    write_files(tmp_path / "data", kind, values, "price", [f"{100 * value:.3f}" for value in values])
+    write_files(here / "data", kind, values, "price", [f"{100 * value:.3f}" for value in values])
     task = read_given("data" if beside else "data/list.csv")
     assert (kind_of(task).name, task.goal.kind, task.classes) == (kind, "regression", ("price",))
     assert [len(part) for part in (task.train, task.val, task.test)] == [36, 12, 12]

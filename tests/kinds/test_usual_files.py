@@ -120,9 +120,8 @@ def test_several_columns_of_texts_are_read_as_one(tmp_path: Path) -> None:
     task = read_given(tmp_path / "t.csv", label="same")
     assert task.raw[2][0].startswith("who is number")
     assert task.raw[2][0].count("\n") == 1
-    assert describe_columns(tmp_path / "t.csv", kind_of(task), None, "same").endswith(
-        "texts in 'question1,question2'; other columns are ignored: id."
-    )
+    told = describe_columns(tmp_path / "t.csv", kind_of(task), None, "same")
+    assert told.endswith("texts in 'question1,question2'; other columns are ignored: id.")
     (tmp_path / "new.csv").write_text("question1,question2\nhow are you now,are you well or not\n")
     ((_, text),) = kind_of(task).new_examples([str(tmp_path / "new.csv")])
     assert text == "how are you now\nare you well or not"

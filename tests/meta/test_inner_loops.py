@@ -125,8 +125,6 @@ def test_progress_restarts_or_follows():
 
 
 class TiedSupernet(Supernet):
-    """Two linear layers with one weight."""
-
     features = 4
 
     def __init__(self):

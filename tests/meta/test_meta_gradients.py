@@ -22,7 +22,7 @@ from lit_metanas.meta import (
     PrototypeLoss,
     Reptile,
 )
-from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild, Softmax
+from lit_metanas.relaxations import AnnealedSoftmax, GumbelSoftmax, SampledChild
 
 RATE, LOGIT_RATE, SCALE = 0.3, 0.5, 0.1
 
@@ -182,7 +182,7 @@ LOOP = {"learning_rate": RATE, "logit_learning_rate": LOGIT_RATE}
 @pytest.mark.parametrize(("make", "second_order"), [(MAML, True), (FOMAML, False), (TNAS, False)])
 def test_maml_family_equals_unrolled_loops(make, second_order, head, batch_norm, task_map):
     loop = JointInnerLoop(steps=2, **LOOP)
-    run = tiny.call(make(task_map=task_map), relaxation=Softmax(), head=head, inner_loop=loop, batch_norm=batch_norm)
+    run = tiny.call(make(task_map=task_map), head=head, inner_loop=loop, batch_norm=batch_norm)
     compare(run, [Reference(run, i, second_order=second_order) for i in (0, 1)], joint("wlh"))
 
 
@@ -190,8 +190,7 @@ def test_maml_family_equals_unrolled_loops(make, second_order, head, batch_norm,
 @pytest.mark.parametrize("groups", [("weights", "head"), ("logits",), ("head",)], ids="-".join)
 def test_maml_moves_the_named_groups_only(groups, query_dropout):
     loop = JointInnerLoop(steps=2, groups=groups, **LOOP)
-    head = PrototypeLinearHead()
-    run = tiny.call(MAML(), relaxation=Softmax(), head=head, inner_loop=loop, query_dropout=query_dropout)
+    run = tiny.call(MAML(), head=PrototypeLinearHead(), inner_loop=loop, query_dropout=query_dropout)
     assert bool(run.noises[0].query) is query_dropout
     compare(run, [Reference(run, i, second_order=True) for i in (0, 1)], joint([g[0] for g in groups]))
 
@@ -200,23 +199,15 @@ def test_maml_moves_the_named_groups_only(groups, query_dropout):
 @pytest.mark.parametrize(("head", "batch_norm"), HEADS)
 def test_anil_is_maml_on_the_head(head, batch_norm, task_map):
     loop = HeadInnerLoop(steps=3, learning_rate=RATE)
-    run = tiny.call(
-        ANIL(task_map=task_map),
-        relaxation=Softmax(),
-        head=head,
-        inner_loop=loop,
-        batch_norm=batch_norm,
-        support_dropout=False,
-    )
+    options = {"head": head, "inner_loop": loop, "batch_norm": batch_norm, "support_dropout": False}
+    run = tiny.call(ANIL(task_map=task_map), **options)
     compare(run, [Reference(run, i, second_order=True) for i in (0, 1)], joint("h"))
 
 
 @pytest.mark.parametrize("task_map", MAPS)
 def test_first_order_anil_stops_the_features_gradient(task_map):
     loop = HeadInnerLoop(steps=2, learning_rate=RATE)
-    run = tiny.call(
-        FOMAML(task_map=task_map), relaxation=Softmax(), head=LinearHead(way=3), inner_loop=loop, support_dropout=False
-    )
+    run = tiny.call(FOMAML(task_map=task_map), head=LinearHead(way=3), inner_loop=loop, support_dropout=False)
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint("h"))
 
 
@@ -225,16 +216,13 @@ def test_first_order_anil_stops_the_features_gradient(task_map):
 @pytest.mark.parametrize("learned", [False, True])
 def test_prototype_loss_equals_autograd(batch_norm, task_map, learned):
     gradient, head = PrototypeLoss(label_smoothing=0, task_map=task_map), PrototypeHead(scale=SCALE, learned=learned)
-    run = tiny.call(gradient, relaxation=Softmax(), head=head, batch_norm=batch_norm)
+    run = tiny.call(gradient, head=head, batch_norm=batch_norm)
     compare(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint(""))
 
 
 def test_label_smoothing_mixes_in_the_loss_of_every_class():
-    rows = []
-    for smoothing in (0.0, 0.3):
-        gradient = PrototypeLoss(label_smoothing=smoothing, task_map="loop")
-        rows.append(tiny.call(gradient, relaxation=Softmax(), head=PrototypeHead(), tasks=1))
-    plain, smooth = rows
+    gradients = (PrototypeLoss(label_smoothing=smoothing, task_map="loop") for smoothing in (0.0, 0.3))
+    plain, smooth = (tiny.call(gradient, head=PrototypeHead(), tasks=1) for gradient in gradients)
     reference = Reference(smooth, 0, second_order=False)
     scores = reference.query_scores(reference.start())
     every = -torch.log_softmax(scores, 1)
@@ -261,24 +249,15 @@ def compare_reptile(run, references, adapt, rates):
 @pytest.mark.parametrize("task_map", MAPS)
 @pytest.mark.parametrize(("head", "batch_norm"), HEADS)
 def test_reptile_goes_towards_the_adapted_parameters(head, batch_norm, task_map):
-    run = tiny.call(
-        Reptile(task_map=task_map, logit_rate=0.5),
-        relaxation=Softmax(),
-        head=head,
-        inner_loop=JointInnerLoop(steps=3, **LOOP),
-        batch_norm=batch_norm,
-    )
+    method, loop = Reptile(task_map=task_map, logit_rate=0.5), JointInnerLoop(steps=3, **LOOP)
+    run = tiny.call(method, head=head, inner_loop=loop, batch_norm=batch_norm)
     compare_reptile(run, [Reference(run, i, second_order=False) for i in (0, 1)], joint("wlh"), (1.0, 0.5, 1.0))
 
 
 @pytest.mark.parametrize("task_map", MAPS)
 def test_meta_nas_alternates_and_anneals_inside_the_task(task_map):
-    run = tiny.call(
-        MetaNAS(task_map=task_map),
-        relaxation=AnnealedSoftmax(),
-        head=PrototypeLinearHead(scale=SCALE),
-        inner_loop=AlternatingInnerLoop(steps=3, **LOOP),
-    )
+    head, loop = PrototypeLinearHead(scale=SCALE), AlternatingInnerLoop(steps=3, **LOOP)
+    run = tiny.call(MetaNAS(task_map=task_map), relaxation=AnnealedSoftmax(), head=head, inner_loop=loop)
 
     def adapt(reference, tree):
         for row in range(3):
@@ -321,29 +300,29 @@ def test_sampled_children_refuse_vmap():
 
 def test_vmap_refuses_unequal_episodes_and_loop_takes_them():
     episodes = [tiny.episode(0), tiny.episode(1, way=4)]
-    options = {"relaxation": Softmax(), "head": PrototypeHead(), "episodes": episodes}
     with pytest.raises(ValueError, match="cannot be stacked"):
-        tiny.call(PrototypeLoss(task_map="vmap"), **options)
-    assert tiny.call(PrototypeLoss(task_map="loop"), **options).metrics["accuracies"].shape == (2,)
+        tiny.call(PrototypeLoss(task_map="vmap"), head=PrototypeHead(), episodes=episodes)
+    run = tiny.call(PrototypeLoss(task_map="loop"), head=PrototypeHead(), episodes=episodes)
+    assert run.metrics["accuracies"].shape == (2,)
 
 
 # ---- structure and refusals ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("method", "relaxation", "head", "inner_loop", "message"),
+    ("method", "head", "inner_loop", "message"),
     [
-        (ANIL(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use HeadInnerLoop"),
-        (TNAS(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1, groups=("head",)), "over head does not"),
-        (MetaNAS(), Softmax(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use AlternatingInnerLoop"),
-        (PrototypeLoss(), Softmax(), PrototypeHead(), JointInnerLoop(steps=1), "use NoInnerLoop"),
-        (PrototypeLoss(), Softmax(), LinearHead(way=3), NoInnerLoop(), "use NoInnerLoop with PrototypeHead"),
-        (MAML(), Softmax(), LinearHead(way=5), JointInnerLoop(steps=1), "has 5 classes and the task 3"),
+        (ANIL(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use HeadInnerLoop"),
+        (TNAS(), PrototypeLinearHead(), JointInnerLoop(steps=1, groups=("head",)), "over head does not"),
+        (MetaNAS(), PrototypeLinearHead(), JointInnerLoop(steps=1), "use AlternatingInnerLoop"),
+        (PrototypeLoss(), PrototypeHead(), JointInnerLoop(steps=1), "use NoInnerLoop"),
+        (PrototypeLoss(), LinearHead(way=3), NoInnerLoop(), "use NoInnerLoop with PrototypeHead"),
+        (MAML(), LinearHead(way=5), JointInnerLoop(steps=1), "has 5 classes and the task 3"),
     ],
 )
-def test_what_does_not_go_together_is_refused(method, relaxation, head, inner_loop, message):
+def test_what_does_not_go_together_is_refused(method, head, inner_loop, message):
     with pytest.raises(ValueError, match=message):
-        tiny.call(method, relaxation=relaxation, head=head, inner_loop=inner_loop)
+        tiny.call(method, head=head, inner_loop=inner_loop)
 
 
 def test_second_order_dropout_logits_and_unused_parts_are_zero():
@@ -351,14 +330,9 @@ def test_second_order_dropout_logits_and_unused_parts_are_zero():
     start = tiny.parameters_of(tiny.TinySupernet())
     logits = start.logits | {"conv1": torch.zeros(1, dtype=torch.float64)}
     parameters = Parameters(start.weights, logits, {})
+    options = {"head": PrototypeLinearHead(), "inner_loop": JointInnerLoop(steps=1), "parameters": parameters}
     for method in (MAML(task_map="loop"), MAML(task_map="vmap")):
-        run = tiny.call(
-            method,
-            relaxation=Softmax(),
-            head=PrototypeLinearHead(),
-            inner_loop=JointInnerLoop(steps=1),
-            parameters=parameters,
-        )
+        run = tiny.call(method, **options)
         assert run.gradients.logits["conv1"].tolist() == [0.0]
         assert run.gradients.weights["p.conv1_1"].abs().max() == 0
         assert run.gradients.weights["p.conv1_0"].abs().max() > 0

@@ -57,7 +57,6 @@ def test_unit_length_compares_angles_alone():
 
 
 def test_a_meta_training_moves_the_learned_scale(tmp_path):
-    torch.manual_seed(0)
     source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
     head = lm.meta.PrototypeHead(scale=2.0, learned=True, unit=True)
     model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,)), head=head)

@@ -143,7 +143,6 @@ def test_a_search_chooses_by_it_and_reports_it(tmp_path: Any) -> None:
     numbers = lm.AutoRegressor(metric="neg_mean_absolute_error", flops=1e6, recipe=lm.Recipe(epochs=2)).fit(X, X[:, 0])
     assert numbers.objective_.metric == "MAE skill"
     assert np.isfinite(numbers.val_score_)
-    with pytest.raises(
-        ValueError, match=r"sample = 0\.5 is a share of files of images or sounds, and the data are none"
-    ):
+    sentence = r"sample = 0\.5 is a share of files of images or sounds, and the data are none"
+    with pytest.raises(ValueError, match=sentence):
         lm.auto((X, y), sample=0.5, flops=2e7, progress=False)

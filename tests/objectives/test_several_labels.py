@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from itertools import compress
 
 import numpy as np
 import pytest
@@ -99,18 +100,10 @@ def test_measures_and_the_table_are_those_of_scikit_learn(tmp_path) -> None:
     assert found["exact matches"] == pytest.approx(float((said == targets).all(1).float().mean()))
     assert found["mAP of guessing"] == pytest.approx(average_precision_score(targets, torch.zeros(50, 3)), abs=1e-6)
     names = ["=red", "a,b", "p(x)"]
-    rows = [
-        ExampleRow(
-            str(place),
-            label_text(name for name, has in zip(names, own, strict=True) if has),
-            label_text(name for name, has in zip(names, chosen, strict=True) if has),
-            loss=0.5,
-            shares=tuple(zip(names, one, strict=True)),
-        )
-        for place, (own, chosen, one) in enumerate(
-            zip(targets.tolist(), said.tolist(), shares.float().tolist(), strict=True)
-        )
-    ]
+    rows = []
+    for own, chosen, one in zip(targets.tolist(), said.tolist(), shares.float().tolist(), strict=True):
+        meant, found = (label_text(compress(names, each)) for each in (own, chosen))
+        rows.append(ExampleRow(str(len(rows)), meant, found, loss=0.5, shares=tuple(zip(names, one, strict=True))))
     write_example_rows(tmp_path / "rows.csv", rows)
     read = read_example_rows(tmp_path / "rows.csv")
     heading = (tmp_path / "rows.csv").read_text().splitlines()[0]
@@ -159,9 +152,8 @@ def test_each_part_has_its_share_of_each_class() -> None:
         assert abs(len(part) - 400 * share) <= 4
         gaps = targets[part].sum(0) - share * targets.sum(0)
         assert float(gaps.abs().max()) <= 2.5
-    assert [own.tolist() for own in parts] != [
-        own.tolist() for own in deal_labels(targets, train=None, val=0.2, test=0.3, seed=4, culprit=str)
-    ]
+    others = deal_labels(targets, train=None, val=0.2, test=0.3, seed=4, culprit=str)
+    assert [own.tolist() for own in parts] != [own.tolist() for own in others]
     few = deal_labels(targets, train=0.1, val=0.1, test=0.1, seed=0, culprit=str)
     assert all(35 <= len(own) <= 50 and bool(targets[own].any(0).all()) for own in few)
     targets[:, 4] = 0

@@ -61,11 +61,9 @@ def test_the_choices_of_a_part_have_its_name_in_front(space):
 
     part, front = Body(named), "left.first."
     check_space(part, SHAPE)
-    assert [(own.name, own.labels, own.group) for own in part.choices] == [
-        (front + one.name, one.labels, front + one.group) for one in space.choices
-    ]
-    conditions = [{front + name: labels for name, labels in one.active_if} for one in space.choices]
-    assert [dict(own.active_if) for own in part.choices] == conditions
+    for own, one in zip(part.choices, space.choices, strict=True):
+        assert (own.name, own.labels, own.group) == (front + one.name, one.labels, front + one.group)
+        assert dict(own.active_if) == {front + name: labels for name, labels in one.active_if}
 
 
 def test_choices_within_a_candidate_matter_only_where_it_is_chosen(space):

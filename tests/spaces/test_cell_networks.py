@@ -110,3 +110,4 @@ def test_statistics_are_recorded_and_used(tiny, double_supernet, random_gates, k
     check_statistics(
         net, lambda seen: Reference(space, parameters, gates, seen), gates, shape, all_computed=kind == "soft"
     )
+    assert net.draw_noise(3, torch.Generator()) == {}

@@ -140,9 +140,8 @@ class Case:
                 parameter.data += 0.3 * torch.randn(parameter.shape, dtype=torch.float64)
             outputs = SPACE.output_weights(self.net.features, WAY)
             self.outputs = {name: torch.randn(value.shape, dtype=torch.float64) for name, value in outputs.items()}
-            inputs = random_inputs(4, shape)
         self.outputs["head.bias"][0] += 3.0  # so that texts end at different steps
-        self.inputs = inputs.double() if inputs.is_floating_point() else inputs
+        self.inputs = examples(shape, 4)
 
     def scores(
         self, gates: lm.spaces.Mixture, targets: Tensor | None = TARGETS, inputs: Tensor | None = None

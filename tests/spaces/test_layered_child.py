@@ -25,9 +25,8 @@ def test_foreign_weights_are_refused():
     weights = {name: value.detach() for name, value in space.supernet((1, 8, 8)).named_parameters()}
     for name in weights:
         lacking = {key: value for key, value in weights.items() if key != name}
-        with pytest.raises(
-            ValueError, match=f"do not hold '{name}' .*: they come from another space, or from an earlier"
-        ):
+        sentence = f"do not hold '{name}' .*: they come from another space, or from an earlier"
+        with pytest.raises(ValueError, match=sentence):
             space.child(architecture, (1, 8, 8), 5, weights=lacking)
     with pytest.raises(ValueError, match=r"'body.layers.1.conv.3.weight' \(8, 1, 3, 3\), not \(8, 3, 3, 3\)"):
         space.child(architecture, (3, 8, 8), 5, weights=weights)

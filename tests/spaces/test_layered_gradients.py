@@ -50,23 +50,21 @@ def loss(net, tree, inputs, target, noise, statistics=None, record=None):
 def adapted_loss(net, tree, support, query, target, noise):
     """One step on the support set, then the loss on the query set under the support set's statistics."""
     gradient = grad(lambda tree: loss(net, tree, support, target, noise))(tree)
+    return moved_loss(net, tree, gradient, support, query, target, noise)
+
+
+def moved_loss(net, tree, gradient, support, query, target, noise):
     moved = {part: {name: v - 0.1 * gradient[part][name] for name, v in tree[part].items()} for part in tree}
     statistics = {}
     loss(net, moved, support, target, noise, record=statistics)
     return loss(net, moved, query, target, None, statistics=statistics)
 
 
-def plain_gradient(compute, tree):
-    """``torch.autograd.grad`` of a plain call, as a tree."""
-    leaves = {part: {name: v.clone().requires_grad_() for name, v in tree[part].items()} for part in tree}
+def plain_gradient(loss, leaves, **options):
+    """That of ``torch.autograd.grad``, as a tree."""
     places = [(part, name) for part in leaves for name in leaves[part]]
-    found = torch.autograd.grad(
-        compute(leaves), [leaves[part][name] for part, name in places], allow_unused=True, materialize_grads=True
-    )
-    result = {part: {} for part in leaves}
-    for (part, name), value in zip(places, found, strict=True):
-        result[part][name] = value
-    return result
+    found = iter(torch.autograd.grad(loss, [leaves[part][name] for part, name in places], **options))
+    return {part: {name: next(found) for name in leaves[part]} for part in leaves}
 
 
 def assert_trees_equal(mapped, loops):
@@ -87,20 +85,12 @@ def test_vmap_of_second_order_grad_is_the_loop(tasks):
     net, tree, data = tasks
     mapped = vmap(grad(lambda tree, *data: adapted_loss(net, tree, *data)), in_dims=(None, 0, 0, 0, 0))(tree, *data)
 
-    def inner(leaves, support, query, target, noise):
-        """The same step by ``torch.autograd.grad``."""
-        places = [(part, name) for part in leaves for name in leaves[part]]
-        found = torch.autograd.grad(
-            loss(net, leaves, support, target, noise), [leaves[part][name] for part, name in places], create_graph=True
-        )
-        moved = {part: dict(values) for part, values in leaves.items()}
-        for (part, name), value in zip(places, found, strict=True):
-            moved[part][name] = moved[part][name] - 0.1 * value
-        statistics = {}
-        loss(net, moved, support, target, noise, record=statistics)
-        return loss(net, moved, query, target, None, statistics=statistics)
-
-    loops = [plain_gradient(lambda t, p=place: inner(t, *task(data, p)), tree) for place in range(3)]
+    loops = []
+    for support, query, target, noise in (task(data, place) for place in range(3)):
+        leaves = {part: {name: v.clone().requires_grad_() for name, v in tree[part].items()} for part in tree}
+        gradient = plain_gradient(loss(net, leaves, support, target, noise), leaves, create_graph=True)
+        adapted = moved_loss(net, leaves, gradient, support, query, target, noise)
+        loops.append(plain_gradient(adapted, leaves, allow_unused=True, materialize_grads=True))
     assert_trees_equal(mapped, loops)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from space_toys import convolution, images
+from space_toys import check_statistics, convolution, images
 
 ACTIVATIONS = {"ReLU": lambda x: x.clamp(min=0), "Sigmoid": lambda x: 1 / (1 + (-x).exp()), "Tanh": torch.tanh}
 POOLS = {"max": F.max_pool2d, "avg": F.avg_pool2d}
@@ -77,9 +77,9 @@ class Reference:
             y = y * factor[:, :, None, None]
         return y
 
-    def features(self, x, features):
+    def features(self, x):
         depths = dict(self.gates["depth"])
-        total = torch.zeros(len(x), features, dtype=torch.float64)
+        total = torch.zeros(len(x), max(self.space.layout.widths), dtype=torch.float64)
         for place in range(1, max(map(int, depths)) + 1):
             x = self.block(x, place)
             if str(place) in depths:
@@ -97,7 +97,7 @@ def test_supernet_is_the_sum_over_candidates(rich_space, double_supernet, random
         generator = torch.Generator().manual_seed(seed)
         gates = random_gates(rich_space, kind, generator)
         noise = net.draw_noise(5, generator) if noisy else None
-        expected = Reference(rich_space, parameters, gates, noise=noise).features(inputs, net.features)
+        expected = Reference(rich_space, parameters, gates, noise=noise).features(inputs)
         torch.testing.assert_close(net(inputs, gates, noise), expected, rtol=0, atol=1e-10)
 
 
@@ -105,20 +105,7 @@ def test_supernet_is_the_sum_over_candidates(rich_space, double_supernet, random
 def test_statistics_are_recorded_and_used(rich_space, double_supernet, random_gates, kind):
     shape = (2, 7, 8)
     net, parameters = double_supernet(rich_space, shape)
-    gates = random_gates(rich_space, kind, torch.Generator().manual_seed(2))
-    record = {}
-    support, query = images(6, shape, seed=1), images(3, shape, seed=2)
-    net(support, gates, record=record)
-    reference = Reference(rich_space, parameters, gates)
-    reference.features(support, net.features)
-    assert set(record) == set(reference.seen)
-    for name, value in record.items():
-        torch.testing.assert_close(value, reference.seen[name], rtol=1e-10, atol=1e-12)
-    expected = Reference(rich_space, parameters, gates, statistics=reference.seen).features(query, net.features)
-    actual = net(query, gates, statistics=record)
-    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
-    assert kind == "hard" or not torch.allclose(actual, net(query, gates))
-    # An example's features do not depend on the others in its batch, nor on being recorded.
-    again = {}
-    torch.testing.assert_close(net(query[:1], gates, statistics=record, record=again), actual[:1])
-    assert set(again) == set(record)
+    gates = random_gates(rich_space, kind, torch.Generator().manual_seed(0))
+    check_statistics(
+        net, lambda seen: Reference(rich_space, parameters, gates, statistics=seen), gates, shape, all_computed=True
+    )

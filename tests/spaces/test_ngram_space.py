@@ -73,7 +73,6 @@ def primal(x, margins, costs, sided):
 
 @pytest.mark.parametrize("sided", [True, False])
 def test_descent_finds_the_optimum_of_the_primal(sided):
-    torch.manual_seed(0)
     x, margins = torch.randn(30, 8, dtype=torch.float64), torch.randn(30, 3, dtype=torch.float64)
     if sided:
         margins = margins.sign()

@@ -59,11 +59,9 @@ def test_features_are_means_of_likenesses(shape):
 def test_larger_images_are_averaged():
     small, large = (PatchNetwork(lm.ImageShape(1, side, side), 100, 3) for side in (33, 66))
     images = torch.rand(9, 1, 33, 33)
-    for network in (small, large):
-        network.look_at(
-            images.repeat_interleave(network.every, 2).repeat_interleave(network.every, 3), torch.Generator()
-        )
     twice = images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    for network, inputs in ((small, images), (large, twice)):
+        network.look_at(inputs, torch.Generator())
     torch.testing.assert_close(large.features(twice), small.features(images))
     assert SPACE.cost(FEW, lm.ImageShape(1, 66, 66), 3) == SPACE.cost(FEW, lm.ImageShape(1, 33, 33), 3)
 

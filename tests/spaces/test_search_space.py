@@ -130,6 +130,14 @@ def test_listed_cells_are_within_a_limit() -> None:
 WORDS, STEPS = spaces.SequenceSpace(), spaces.SequenceSpace(readouts=("each",), widths=(8,))
 POOLED = spaces.SequenceSpace(readouts=("each",), pools=("max",))
 REFUSED = [
+    (LayeredSpace, {"kernels": (3, 4)}, "kernel size 4 is not odd and positive"),
+    (LayeredSpace, {"kernels": (3, 3)}, "'layer1.kernel' repeats a label: 3, 3."),
+    (LayeredSpace, {"dropouts": (float("nan"),)}, "dropout nan is not a probability below 1"),
+    (LayeredSpace, {"depths": (0,)}, "the least depth is 0; give at least 1."),
+    (LayeredSpace, {"pools": ("stride",)}, "unknown label 'stride' of 'pools': use max, avg."),
+    (LayeredSpace, {"mix": "merge"}, "unknown label 'merge' of 'mix': did you mean 'merged'?"),
+    (LayeredSpace, {"fixed": {"layer1.pol": ["max"]}}, "Unknown choice 'layer1.pol': LayeredSpace has 'layer1.pool'."),
+    (LayeredSpace, {"fixed": {"layer1.kernel": ["33"]}}, "Choice 'layer1.kernel' has no label '33': use 3, 5, 7."),
     (spaces.GridSpace, {"widths": (12,)}, "width 12 is no multiple of 8"),
     (spaces.GridSpace, {"blocks": ("residul",)}, "did you mean 'residual'"),
     (spaces.GridSpace, {"depths": (0,)}, "the least of 'depths' is 0"),
@@ -167,8 +175,11 @@ REFUSED = [
 def test_what_cannot_be_built_is_told_in_a_sentence(kind, options, sentence):
     with pytest.raises(ValueError) as caught:
         kind(**options)
-    assert sentence in str(caught.value)
-    assert "\n" not in str(caught.value)
+    message = str(caught.value)
+    assert sentence in message
+    assert message[-1] in ".?…"
+    assert ". " not in message
+    assert "\n" not in message
 
 
 def test_order_of_labels_does_not_matter():

@@ -28,13 +28,6 @@ def inputs():
     return STEPS.blank(torch.randn(4, WIDTH, 6, dtype=torch.float64, generator=generator))
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
 def make(label):
     return OPERATIONS[label](WIDTH, 6).double()
 

@@ -22,7 +22,8 @@ def overconfident(number, sharpness, seed):
 @pytest.mark.parametrize("sharpness", [3.0, 0.4])
 def test_other_examples_have_half_of_the_calibration_error(sharpness):
     scores, targets = overconfident(600, sharpness, 0)
-    objective = lm.Classification(4).calibrated(scores, targets)
+    goal = lm.Classification(4)
+    objective = goal.calibrated(scores, targets)
     assert objective.temperature == pytest.approx(sharpness, rel=0.15)
 
     def plain(temperature):
@@ -32,23 +33,19 @@ def test_other_examples_have_half_of_the_calibration_error(sharpness):
     best = min((plain(t) + (math.log(t) / 0.3) ** 2 / 2, t) for t in np.geomspace(0.2, 6, 500))[1]
     assert objective.temperature == pytest.approx(best, rel=0.02)
     others, answers = overconfident(3000, sharpness, 1)
-    before, after = (
-        lm.Classification(4).measures(one.values(others), answers, ()) for one in (lm.Classification(4), objective)
-    )
+    before, after = (goal.measures(one.values(others), answers, ()) for one in (goal, objective))
     assert after["calibration error"] < before["calibration error"] / 2
     assert after["log-loss"] < before["log-loss"]
-    assert objective.predictions(others) == lm.Classification(4).predictions(others)
+    assert objective.predictions(others) == goal.predictions(others)
 
 
 def test_a_temperature_that_may_be_chance_is_left_out():
-    kept = []
+    kept, goal = [], lm.Classification(4)
     for seed in range(40):
         scores, targets = overconfident(50, 1.0, seed)  # the right temperature is 1
-        found = lm.Classification(4).calibrated(scores, targets)
-        gains = [
-            float(lm.Classification(4).loss(row, label) - lm.Classification(4).loss(row / found.temperature, label))
-            for row, label in zip(scores.split(1), targets.split(1), strict=True)
-        ]
+        found = goal.calibrated(scores, targets)
+        rows = zip(scores.split(1), targets.split(1), strict=True)
+        gains = [float(goal.loss(row, label) - goal.loss(row / found.temperature, label)) for row, label in rows]
         assert np.sum(gains) >= np.std(gains, ddof=1) * 50**0.5
         kept.append(found.temperature != 1)
     assert 0 < sum(kept) < 12
@@ -85,14 +82,12 @@ def test_few_examples_make_no_network_certain():
 
 
 def test_all_files_of_an_export_have_the_same_probabilities(tmp_path):
-    torch.manual_seed(0)
     space = lm.LayeredSpace(depths=(1,), widths=(4,))
     architecture = space.sample(torch.Generator())
     network = space.child(architecture, (1, 8, 8), way=2).eval()
     goal = lm.Classification(2, "balanced accuracy", temperature=0.25, shift=(1.5, -1.5))
-    lm.export_child(
-        network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=goal, onnx=True
-    )
+    given = {"architecture": architecture, "classes": ("a", "b"), "shape": (1, 8, 8)}
+    lm.export_child(network, tmp_path, objective=goal, onnx=True, **given)
     images = torch.rand(3, 1, 8, 8)
     scores = network(images).detach()
     expected = (scores / 0.25 + torch.tensor([1.5, -1.5])).softmax(1)
@@ -109,8 +104,7 @@ def test_all_files_of_an_export_have_the_same_probabilities(tmp_path):
         rows = answers(tmp_path / "predict.py", tmp_path / "inputs.npy", "--model", model)
         assert [row["a"] for row in rows] == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
         assert [next(iter(row)) for row in rows] == said  # the prediction comes first, however probable it is
-    plain = lm.Classification(2)
-    lm.export_child(network, tmp_path, architecture=architecture, classes=("a", "b"), shape=(1, 8, 8), objective=plain)
+    lm.export_child(network, tmp_path, objective=lm.Classification(2), **given)
     assert "objective" not in json.loads((tmp_path / "model.json").read_text())
 
 
@@ -126,9 +120,8 @@ def test_auto_and_the_classifier_give_calibrated_probabilities(tmp_path):
         scores = result.network(result.test.inputs).double()
     labels = result.test.labels
     for name, divided in (("log-loss", temperature), ("log-loss without calibration", 1.0)):
-        assert result.measures[name] == pytest.approx(
-            float(torch.nn.functional.cross_entropy(scores / divided, labels)), rel=1e-4
-        )
+        expected = float(torch.nn.functional.cross_entropy(scores / divided, labels))
+        assert result.measures[name] == pytest.approx(expected, rel=1e-4)
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"by a temperature of {temperature:.3g}" in card
     assert "without calibration)" in card

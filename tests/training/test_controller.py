@@ -53,10 +53,7 @@ def everything():
 def plain(controller, labels):
     """The log-probability of decisions, and the entropies on their way, written out."""
     hidden = controller.hidden
-    (w_in, w_state), (b_in, b_state) = (
-        (controller.cell.weight_ih, controller.cell.weight_hh),
-        (controller.cell.bias_ih, controller.cell.bias_hh),
-    )
+    w_in, w_state, b_in, b_state = controller.cell.parameters()
     entered, state, memory = controller.first, torch.zeros(hidden).double(), torch.zeros(hidden).double()
     total, entropy = torch.zeros(()).double(), torch.zeros(()).double()
     for place, choice in enumerate(SPACE.choices):

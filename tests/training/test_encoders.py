@@ -17,10 +17,9 @@ def plain_features(network: torch.nn.Module, images: torch.Tensor) -> torch.Tens
     """Features in front of the classifier, by torchvision alone."""
     kept: list[torch.Tensor] = []
     network.get_submodule("fc").register_forward_pre_hook(lambda layer, inputs: kept.append(inputs[0]))
+    mean, deviation = (torch.tensor(own)[:, None, None] for own in (IMAGENET_MEAN, IMAGENET_DEVIATION))
     with torch.no_grad():
-        network.eval()(
-            (images - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_DEVIATION)[:, None, None]
-        )
+        network.eval()((images - mean) / deviation)
     return kept[0]
 
 
@@ -66,25 +65,19 @@ def test_images_that_are_too_small_are_refused_in_one_sentence(tmp_path: Path) -
         lm.training.read_encoder(tmp_path / "dense.pth", side=8)
 
 
-def damaged(folder: Path) -> dict[str, tuple[Any, str]]:
-    """Contents of files, each with what is wrong with it."""
+def test_files_of_something_else_get_a_sentence(tmp_path: Path) -> None:
     grey = models.get_model(NAME)
     grey.conv1[0] = torch.nn.Conv2d(1, 24, 3, bias=False)
-    return {
-        "grey.pth": (grey.state_dict(), "weights of no classifier"),
-        "other.pth": ({"own": torch.rand(3)}, "weights of no classifier"),
-        "plain.pth": ({"x": 3}, "no weights by their names"),
-        "whole.pth": (grey, "holds more than weights"),
-    }
-
-
-@pytest.mark.parametrize("name", ["grey.pth", "other.pth", "plain.pth", "whole.pth"])
-def test_files_of_something_else_get_a_sentence(name: str, tmp_path: Path) -> None:
-    content, reason = damaged(tmp_path)[name]
-    torch.save(content, tmp_path / name)
-    with pytest.raises(ValueError, match=reason) as raised:
-        lm.training.read_encoder(tmp_path / name)
-    assert name in str(raised.value)
+    for name, content, reason in (
+        ("grey.pth", grey.state_dict(), "weights of no classifier"),
+        ("other.pth", {"own": torch.rand(3)}, "weights of no classifier"),
+        ("plain.pth", {"x": 3}, "no weights by their names"),
+        ("whole.pth", grey, "holds more than weights"),
+    ):
+        torch.save(content, tmp_path / name)
+        with pytest.raises(ValueError, match=reason) as raised:
+            lm.training.read_encoder(tmp_path / name)
+        assert name in str(raised.value)
 
 
 def test_weights_by_name_are_not_downloaded_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,6 @@ def test_the_mean_is_that_of_all_scores() -> None:
 
 
 def test_the_weight_of_the_linear_model_is_that_of_the_lowest_loss() -> None:
-    torch.manual_seed(0)
     labels = torch.randint(3, (200,))
     good = torch.nn.functional.one_hot(labels, 3) + torch.randn(200, 3)
 

@@ -69,6 +69,13 @@ def answers(*files: str, lines: int = 145, onnx: bool = True) -> Iterator[list[A
         yield exported_script.answers("out/predict.py", *files, "--model", model)
 
 
+def write_texts() -> list[str]:
+    """Many texts, with empty lines behind them and an empty file beside."""
+    Path("new.txt").write_text("\n".join(30 * TEXTS) + "\n\n", encoding="utf-8")
+    Path("empty.txt").touch()
+    return 30 * TEXTS
+
+
 def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float = 1e-4) -> None:
     assert all(list(row.values()) == sorted(row.values(), reverse=True) for row in found)
     rows = torch.tensor([[row[name] for name in "abc"] for row in found])
@@ -76,9 +83,8 @@ def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float =
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path)
+def elsewhere(here: Path) -> None:
+    (here / "empty").mkdir()
 
 
 def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(tmp_path: Path) -> None:
@@ -105,10 +111,7 @@ def test_the_script_classifies_texts_as_the_package_does() -> None:
     network = drawn(lm.SequenceSpace(operations=("conv_3",), depths=(1,), widths=(8,)), made.shape)
     classes = ("a", "b", "c")
     lm.export_child(network, "out", architecture={}, classes=classes, shape=made.shape, preprocessing=made, onnx=True)
-    texts = 30 * TEXTS
-    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
-    Path("empty.txt").touch()
-    expected = lm.load("out").predict(texts)
+    expected = lm.load("out").predict(write_texts())
     for found in answers("empty.txt", "new.txt"):
         agree(found, expected)
 
@@ -135,10 +138,7 @@ def test_the_script_writes_texts_as_the_package_does() -> None:
     network = drawn(space, WORDS.shape, goal.outputs, noise=0.5)
     given = {"classes": (), "shape": WORDS.shape, "preprocessing": WORDS, "objective": goal}
     lm.export_child(network, "out", architecture={}, onnx=True, **given)
-    texts = 30 * TEXTS
-    Path("new.txt").write_text("\n".join(texts) + "\n\n", encoding="utf-8")
-    Path("empty.txt").touch()
-    expected = lm.load("out").show(texts)
+    expected = lm.load("out").show(write_texts())
     assert len(set(expected)) > 1
     assert all(found == expected for found in answers("empty.txt", "new.txt"))
 
@@ -346,15 +346,11 @@ def test_the_script_takes_folders_and_names_what_it_cannot_read(capfd: pytest.Ca
 
 
 @pytest.fixture(scope="module")
-def task() -> lm.Task:
+def result() -> lm.SearchResult:
     torch.manual_seed(0)
     labels = torch.arange(60) % 3
     images = (torch.rand(3, 1, 8, 8)[labels] + 0.3 * torch.rand(60, 1, 8, 8)).clamp(0, 1)
-    return lm.task_from_arrays(images, labels, id="<b>noise</b> | of\n`three` kinds")
-
-
-@pytest.fixture(scope="module")
-def result(task: lm.Task) -> lm.SearchResult:
+    task = lm.task_from_arrays(images, labels, id="<b>noise</b> | of\n`three` kinds")
     space = lm.LayeredSpace(depths=(1,), widths=(16,))
     return lm.search(task, space, method=lm.RandomArchitecture(), recipe=lm.Recipe(epochs=2), seed=7)
 
@@ -428,10 +424,9 @@ def test_a_program_is_the_one_that_is_described(result: lm.SearchResult) -> None
     with pytest.raises(ValueError, match=r"model.pt2' is not the program that 'model.json' describes: export again"):
         lm.load("out")
     program.unlink()
-    with pytest.raises(FileNotFoundError, match=r"There is no 'model.pt2' in 'out'"):
+    absent = "There is no 'model.pt2' in 'out': give the folder of an exported net"
+    with pytest.raises(FileNotFoundError, match=absent):
         lm.load("out")
     os.mkfifo(program)
-    with pytest.raises(
-        FileNotFoundError, match=r"There is no 'model.pt2' in 'out': give the folder of an exported net"
-    ):
+    with pytest.raises(FileNotFoundError, match=absent):
         lm.load("out")

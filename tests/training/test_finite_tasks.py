@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import LambdaCallback
 from meta_toys import adapting, fit, make_data, make_model, state_of
 from ranks import run_ranks
 
@@ -74,16 +74,10 @@ def test_a_step_is_that_of_its_finite_tasks(method):
 
 
 def test_a_step_without_a_finite_task_changes_nothing():
-    states = []
-
-    class States(Callback):
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            states.append(state_of(pl_module))
-
-    model = make_model()
-    data = Spoiled(*range(4, 8))
+    states, model = [], make_model()
+    watch = LambdaCallback(on_train_batch_end=lambda *args: states.append(state_of(model)))
     with pytest.warns(UserWarning, match="left out"):
-        fit(model, data, callbacks=[States()])
+        fit(model, Spoiled(*range(4, 8)), callbacks=[watch])
     assert model.account.skipped == 4
     for name, value in states[0].items():
         if name not in ("module outer_steps", "module spent"):

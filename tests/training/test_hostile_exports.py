@@ -12,22 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from lit_metanas import spaces
 from lit_metanas.inputs.batches import blank_inputs, random_inputs
 from lit_metanas.inputs.shapes import RowShape, SeriesShape, Shape, TextRowShape, TokenShape
-from lit_metanas.spaces import (
-    DARTSCell,
-    ENASMacro,
-    EncoderDecoderSpace,
-    KernelSpace,
-    LayeredSpace,
-    MetaNASCell,
-    MLPSpace,
-    NASBench101,
-    NASBench201,
-    NGramSpace,
-    SearchSpace,
-    SequenceSpace,
-)
 from lit_metanas.spaces.operations import ACTIVATIONS, NORMS, POOLS, SKIPS
 from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.training import export_child, load
@@ -45,7 +32,7 @@ Change = Callable[[Document], object]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    space = LayeredSpace(shared=True, widths=(8,), activations=("ReLU",), pools=("max",), kernels=(3,))
+    space = spaces.LayeredSpace(shared=True, widths=(8,), activations=("ReLU",), pools=("max",), kernels=(3,))
     directory = tmp_path_factory.mktemp("exported")
     child = space.child(space.sample(torch.Generator().manual_seed(3)), SHAPE, way=3)
     export_child(child, directory, architecture={"kernel": "3"}, classes="abc", shape=SHAPE)
@@ -119,17 +106,17 @@ def refused(folder: Path) -> str:
     return text
 
 
-def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
+def all_spaces() -> Iterator[tuple[spaces.SearchSpace, Shape]]:
     """Spaces whose children have all operations that this package's spaces emit."""
-    yield DARTSCell(channels=4, cells=2), SHAPE
-    yield ENASMacro(layers=4, channels=4), (3, 27, 30)
-    yield NASBench101(channels=8, stacks=2, cells=1), SHAPE
+    yield spaces.DARTSCell(channels=4, cells=2), SHAPE
+    yield spaces.ENASMacro(layers=4, channels=4), (3, 27, 30)
+    yield spaces.NASBench101(channels=8, stacks=2, cells=1), SHAPE
     for shape in (SHAPE, (3, 27, 30)):
-        yield MetaNASCell(channels=4, cells=1, normalised_pools=False), shape
-        yield NASBench201(channels=4, cells=1), shape
+        yield spaces.MetaNASCell(channels=4, cells=1, normalised_pools=False), shape
+        yield spaces.NASBench201(channels=4, cells=1), shape
     for name, norm in zip(ACTIVATIONS, cycle(NORMS), strict=False):
         options = {"pools": tuple(POOLS), "activations": (name,), "skips": SKIPS, "norms": (norm,)}
-        yield LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), **options), SHAPE
+        yield spaces.LayeredSpace(kernels=(3,), depths=(2,), widths=(4,), **options), SHAPE
     parts: list[tuple[Shape, dict[str, Any]]] = [
         (TokenShape(13, 11), {}),
         (SeriesShape(3, 11), {"pools": ["max"], "stride": 3}),
@@ -139,26 +126,26 @@ def all_spaces() -> Iterator[tuple[SearchSpace, Shape]]:
     operations = cycle(OPERATIONS)
     for (shape, options), readout in zip(parts, ("mean", "max", "attention", "last"), strict=True):
         fixed = {f"layer{place}.operation": [next(operations)] for place in range(1, 5)}
-        yield SequenceSpace(
+        yield spaces.SequenceSpace(
             operations=tuple(OPERATIONS), activations=("ReLU", "Tanh"), depths=(4,), widths=(8,), readouts=(readout,),
             fixed=fixed, **options,
         ), shape  # fmt: skip
-    encoder = SequenceSpace(operations=("conv_3",), depths=(2,), widths=(8,), dropouts=(0.0,), readouts=("each",))
-    for decoder, shape in (
-        ("gru", TokenShape(13, 11)),
-        ("attention", SeriesShape(3, 11)),
-        ("conv", TokenShape(13, 11)),
-    ):
-        yield EncoderDecoderSpace(encoder, decoders=(decoder,), decoder_depths=(1,), heads=2, target_steps=5), shape
-    for stride, shape in ((1, TokenShape(13, 11)), (3, SeriesShape(3, 11))):
-        yield SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
-    yield MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
-    yield KernelSpace(), RowShape(5)
-    for shape in (TokenShape(13, 11), TextRowShape(3, 13, 11)):
-        yield NGramSpace(), shape
+    encoder = spaces.SequenceSpace(
+        operations=("conv_3",), depths=(2,), widths=(8,), dropouts=(0.0,), readouts=("each",)
+    )
+    tokens, series = TokenShape(13, 11), SeriesShape(3, 11)
+    for decoder, shape in (("gru", tokens), ("attention", series), ("conv", tokens)):
+        more = {"decoders": (decoder,), "decoder_depths": (1,), "heads": 2, "target_steps": 5}
+        yield spaces.EncoderDecoderSpace(encoder, **more), shape
+    for stride, shape in ((1, tokens), (3, series)):
+        yield spaces.SequenceSpace(operations=("conv_3",), widths=(8,), readouts=("each",), stride=stride), shape
+    yield spaces.MLPSpace(depths=(2,), widths=(8,), dropouts=(0.2,), norms=("layer",), skips=("residual",)), RowShape(5)
+    yield spaces.KernelSpace(), RowShape(5)
+    for shape in (tokens, TextRowShape(3, 13, 11)):
+        yield spaces.NGramSpace(), shape
 
 
-def exported_bytes(space: SearchSpace, shape: Shape) -> bytes:
+def exported_bytes(space: spaces.SearchSpace, shape: Shape) -> bytes:
     """A child's program, once what is read of it has computed what the child does."""
     child = space.child(space.sample(torch.Generator()), shape, way=3).eval()
     batch = torch.export.Dim("batch")
@@ -329,7 +316,9 @@ def test_a_description_of_another_network_is_refused(wrong: Document, copied: Pa
 
 
 def test_tokens_that_a_network_does_not_know_are_told() -> None:
-    space = SequenceSpace(operations=("conv_3",), activations=("ReLU",), depths=(1,), widths=(8,), readouts=("mean",))
+    space = spaces.SequenceSpace(
+        operations=("conv_3",), activations=("ReLU",), depths=(1,), widths=(8,), readouts=("mean",)
+    )
     network = read_program(exported_bytes(space, TokenShape(13, 11)))
     network.check(TokenShape(13, 11), 3)
     with pytest.raises(ValueError, match=r"^There is a token 13, and the network knows 0 to 12: use the preproc"):

@@ -15,6 +15,7 @@ from lit_metanas.spaces import LayeredSpace, SequenceSpace
 from lit_metanas.tasks import Split, Task
 from lit_metanas.training.meta_weights import META_KEY, MetaCheckpoint, write_meta_checkpoint
 
+SCALE = "body.layers.1.conv.norm.batch.scale"
 PART = Split(torch.zeros(2, *SHAPE), torch.arange(2))
 TASK = Task("own", 2, PART, PART, PART)
 
@@ -57,10 +58,7 @@ def test_parameters_are_cut_to_a_restricted_space(saved):
     small = SPACE.restricted({"layer1.width": "4", "layer2.kernel": "3"})
     parameters = MetaCheckpoint.read(path).for_task(small, TASK)
     whole = dict(model.supernet.named_parameters())
-    assert torch.equal(
-        parameters.weights["body.layers.1.conv.norm.batch.scale"],
-        whole["body.layers.1.conv.norm.batch.scale"][:4],
-    )
+    assert torch.equal(parameters.weights[SCALE], whole[SCALE][:4])
     assert torch.equal(parameters.weights["body.layers.2.conv.3.weight"], whole["body.layers.2.conv.3.weight"][:, :4])
     assert "body.layers.2.conv.1.weight" not in parameters.weights
     assert torch.equal(parameters.logits["layer2.kernel"], model.logits.tree()["layer2.kernel"][1:])
@@ -82,20 +80,14 @@ def test_a_linear_head_is_cut_with_the_features(tmp_path):
 
 
 def test_a_start_is_written_and_read(tmp_path):
-    weights = {"body.layers.1.conv.norm.batch.scale": torch.rand(3)}
-    logits, labels = {"a": torch.tensor([1.0, 2.0])}, {"a": ["x", "y"]}
-    head = {"w": torch.ones(2)}
-    written = MetaCheckpoint(
-        weights=weights, logits=logits, labels=labels, statistics={"s": torch.ones(1)}, shape=SHAPE, cost=Cost(flops=7),
-        head=head,
-    )  # fmt: skip
+    weights, head = {SCALE: torch.rand(3)}, {"w": torch.ones(2)}
+    choices = {"logits": {"a": torch.tensor([1.0, 2.0])}, "labels": {"a": ["x", "y"]}}
+    more = {"statistics": {"s": torch.ones(1)}, "shape": SHAPE, "cost": Cost(flops=7), "head": head}
+    written = MetaCheckpoint(weights=weights, **choices, **more)
     write_meta_checkpoint(tmp_path / "start.ckpt", written)
     read = MetaCheckpoint.read(tmp_path / "start.ckpt")
     assert read.architecture() == {"a": "y"}
-    assert torch.equal(
-        read.weights["body.layers.1.conv.norm.batch.scale"],
-        weights["body.layers.1.conv.norm.batch.scale"],
-    )
+    assert torch.equal(read.weights[SCALE], weights[SCALE])
     assert (read.labels, read.shape, read.cost) == (written.labels, written.shape, written.cost)
     assert torch.equal(read.head["w"], torch.ones(2))
 

@@ -57,6 +57,12 @@ def batch_statistics(child, images):
     return found
 
 
+def images_of_tasks(last):
+    """Of the last sixteen training tasks before a place."""
+    episodes = [make_data().stream("train")[0, index] for index in range(last - 16, last)]
+    return torch.cat([torch.cat([e.support.inputs, e.query.inputs]) for e in episodes])
+
+
 def nearest(support, queries):
     return torch.cdist(queries, support.view(3, 2, -1).mean(1)).argmin(1)
 
@@ -85,10 +91,7 @@ def test_batch_norm_modes_against_the_plain_child(mode, trained):
 
 def test_running_statistics_are_those_of_the_last_tasks_under_the_present_weights(trained):
     model, _ = trained
-    stream = make_data().stream("train")
-    episodes = [stream[0, index] for index in range(24 - 16, 24)]
-    images = torch.cat([torch.cat([e.support.inputs, e.query.inputs]) for e in episodes])
-    expected = batch_statistics(child_of(model), images)
+    expected = batch_statistics(child_of(model), images_of_tasks(24))
     assert model.statistics.values.keys() == expected.keys()
     for name, value in model.statistics.values.items():
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
@@ -103,10 +106,7 @@ def test_a_checkpoint_within_an_epoch_holds_the_statistics_of_its_weights(tmp_pa
     fit(make_model(), make_data(steps_per_epoch=12), callbacks=[Save()], val_check_interval=8)
     model = make_model()
     make_trainer().test(model, make_data(), ckpt_path=tmp_path / "10.ckpt", verbose=False)
-    stream = make_data().stream("train")
-    episodes = [stream[0, index] for index in range(20 - 16, 20)]
-    images = torch.cat([torch.cat([e.support.inputs, e.query.inputs]) for e in episodes])
-    for name, value in batch_statistics(child_of(model), images).items():
+    for name, value in batch_statistics(child_of(model), images_of_tasks(20)).items():
         torch.testing.assert_close(model.statistics.values[name], value, rtol=1e-4, atol=1e-6)
 
 

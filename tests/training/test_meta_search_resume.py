@@ -5,7 +5,7 @@ import signal
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
 from meta_toys import adapting, assert_same, fit, make_data, make_model, make_trainer, state_of
 
 from lit_metanas.meta import MAML, LinearHead
@@ -22,15 +22,12 @@ METHODS = {
 
 
 class AtEpochEnds(Callback):
-    """Keeps the whole state and the validation accuracy at each epoch's end."""
-
     def __init__(self):
         self.states = {}
 
     def on_train_epoch_end(self, trainer, pl_module):
-        self.states[trainer.current_epoch] = state_of(pl_module) | {
-            "accuracy": trainer.callback_metrics["val/accuracy"].clone()
-        }
+        accuracy = trainer.callback_metrics["val/accuracy"].clone()
+        self.states[trainer.current_epoch] = {**state_of(pl_module), "accuracy": accuracy}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -80,9 +77,15 @@ def uninterrupted():
     return whole, losses
 
 
-@pytest.mark.parametrize(
-    "moment", ["batch start", "forward", "weights", "logits", "batch end", "validation", "epoch end"]
-)
+HOOKS = {
+    "batch start": "on_train_batch_start",
+    "batch end": "on_train_batch_end",
+    "validation": "on_validation_batch_end",
+    "epoch end": "on_train_epoch_end",
+}
+
+
+@pytest.mark.parametrize("moment", [*HOOKS, "forward", "weights", "logits"])
 def test_interrupted_at_any_moment(moment, uninterrupted, tmp_path):
     (whole, expected), model = uninterrupted, make_model()
     done = []
@@ -93,19 +96,7 @@ def test_interrupted_at_any_moment(moment, uninterrupted, tmp_path):
             done.append(name)
             signal.raise_signal(signal.SIGINT)
 
-    class Interrupt(Callback):
-        def on_train_batch_start(self, *args):
-            interrupt("batch start")
-
-        def on_train_batch_end(self, *args):
-            interrupt("batch end")
-
-        def on_validation_batch_end(self, *args):
-            interrupt("validation")
-
-        def on_train_epoch_end(self, *args):
-            interrupt("epoch end")
-
+    hooks = LambdaCallback(**{hook: lambda *args, name=name: interrupt(name) for name, hook in HOOKS.items()})
     gradient, prune = model.meta_gradient, model.logits.prune
 
     def finished(*args, **options):
@@ -126,15 +117,10 @@ def test_interrupted_at_any_moment(moment, uninterrupted, tmp_path):
 
     model.meta_gradient, model.logits.prune, model.weight_optimizer = finished, pruned, optimizer
     saver, again = (ModelCheckpoint(tmp_path, save_last=False, save_top_k=0, save_on_exception=True) for _ in range(2))
-    handler = signal.getsignal(signal.SIGINT)
+    guard, handler = Preemption(str(tmp_path / "stopped" / "last.ckpt")), signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(SystemExit):
-            fit(
-                model,
-                max_epochs=2,
-                callbacks=[Interrupt(), saver, Preemption(str(tmp_path / "stopped" / "last.ckpt"))],
-                enable_checkpointing=True,
-            )
+            fit(model, max_epochs=2, callbacks=[hooks, saver, guard], enable_checkpointing=True)
     finally:
         signal.signal(signal.SIGINT, handler)
     assert done == [moment]

@@ -5,8 +5,8 @@ import math
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, StochasticWeightAveraging
-from meta_toys import SPACE, Losses, fit, make_data, make_model
+from lightning.pytorch.callbacks import EMAWeightAveraging, LambdaCallback, ModelCheckpoint, StochasticWeightAveraging
+from meta_toys import SPACE, fit, make_data, make_model
 
 from lit_metanas.meta import TNAS, JointInnerLoop, PrototypeLinearHead, PrototypeLoss, Reptile
 from lit_metanas.relaxations import SampledChild, Softmax
@@ -72,12 +72,8 @@ def test_a_gradient_in_another_order_in_memory_steps_as_well():
 def test_logits_stay_in_the_warm_up():
     model = make_model(schedule=ArchitectureSchedule(warm_up=0.5))
     rows = []
-
-    class Watch(Losses):
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            rows.append(pl_module.logits.values.detach().clone())
-
-    fit(model, make_data(steps_per_epoch=8), callbacks=[Watch()])
+    watch = LambdaCallback(on_train_batch_end=lambda *args: rows.append(model.logits.values.detach().clone()))
+    fit(model, make_data(steps_per_epoch=8), callbacks=[watch])
     zero = torch.zeros_like(rows[0])
     assert all(torch.equal(row, zero) for row in rows[:4])  # progress 0, 1/8, 2/8, 3/8
     assert all(not torch.equal(row, zero) for row in rows[4:])
@@ -96,15 +92,14 @@ def test_pruned_candidates_never_return_and_the_likeliest_stays():
             drawn.append((gone[-1], {name: gate.index for name, gate in mixture.items()}))
         return original(inputs, mixture, *args, **options)
 
-    class Watch(Losses):
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            likeliest = {name: int(row.argmax()) for name, row in pl_module.probabilities().items()}
-            rows = dict(zip(likeliest, pl_module.logits.pruned.split(pl_module.logits.sizes), strict=True))
-            assert not any(bool(rows[name][place]) for name, place in likeliest.items())
-            gone.append({(name, place) for name, row in rows.items() for place in row.nonzero().flatten().tolist()})
+    def look(*args):
+        likeliest = {name: int(row.argmax()) for name, row in model.probabilities().items()}
+        rows = dict(zip(likeliest, model.logits.pruned.split(model.logits.sizes), strict=True))
+        assert not any(bool(rows[name][place]) for name, place in likeliest.items())
+        gone.append({(name, place) for name, row in rows.items() for place in row.nonzero().flatten().tolist()})
 
-    model.supernet.forward = spy
-    fit(model, make_data(steps_per_epoch=16, tasks_per_step=2), callbacks=[Watch()], limit_val_batches=0)
+    model.supernet.forward, watch = spy, LambdaCallback(on_train_batch_end=look)
+    fit(model, make_data(steps_per_epoch=16, tasks_per_step=2), callbacks=[watch], limit_val_batches=0)
     assert not gone[3]
     assert gone[-1]
     assert all(early <= late for early, late in itertools.pairwise(gone))
@@ -119,15 +114,11 @@ def test_flops_end_the_training_at_the_first_step_past_the_budget():
     budget = 0.5 * int(whole.spent)
     model = make_model(flops=budget, anneal=False)
     spent, progress = [0], []
-
-    class Watch(Losses):
-        def on_train_batch_start(self, trainer, pl_module, *args):
-            progress.append(pl_module.progress)
-
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            spent.append(int(pl_module.spent))
-
-    trainer, _ = fit(model, make_data(steps_per_epoch=10**6), callbacks=[Watch()], max_epochs=-1)
+    watch = LambdaCallback(
+        on_train_batch_start=lambda *args: progress.append(model.progress),
+        on_train_batch_end=lambda *args: spent.append(int(model.spent)),
+    )
+    trainer, _ = fit(model, make_data(steps_per_epoch=10**6), callbacks=[watch], max_epochs=-1)
     assert spent[-2] < budget <= spent[-1]
     assert progress == pytest.approx([value / budget for value in spent[:-1]])
     assert model.progress == 1.0
@@ -138,15 +129,13 @@ def test_flops_end_the_training_at_the_first_step_past_the_budget():
 def test_progress_and_rates_follow_the_steps():
     model = make_model()
     progress, rates = [], []
-
-    class Watch(Losses):
-        def on_train_batch_start(self, trainer, pl_module, *args):
-            progress.append(pl_module.progress)
-
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
-
-    fit(model, make_data(steps_per_epoch=4), callbacks=[Watch()], max_epochs=2)
+    watch = LambdaCallback(
+        on_train_batch_start=lambda *args: progress.append(model.progress),
+        on_train_batch_end=lambda trainer, *args: rates.append(
+            [own.param_groups[0]["lr"] for own in trainer.optimizers]
+        ),
+    )
+    fit(model, make_data(steps_per_epoch=4), callbacks=[watch], max_epochs=2)
     assert progress == [step / 8 for step in range(8)]
     cosine = [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
     assert [row[0] for row in rates] == pytest.approx([1e-2 * value for value in cosine])

@@ -1,6 +1,7 @@
 """What decides the precision of a training, and what is computed in it."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -87,9 +88,8 @@ def test_a_processor_without_bf16_takes_float32_and_times_nothing(timed: Callabl
 
 @pytest.mark.usefixtures("flags")
 def test_scores_name_the_precision_and_follow_it() -> None:
-    plain, flagged, given = (
-        lm.estimators.TrainingEstimator(TASK, SPACE, 0, RECIPE, precision=name) for name in (FLOAT32, "auto", BF16)
-    )
+    estimator = partial(lm.estimators.TrainingEstimator, TASK, SPACE, 0, RECIPE)
+    plain, flagged, given = (estimator(precision=name) for name in (FLOAT32, "auto", BF16))
     assert "precision" not in plain.settings
     assert flagged.settings["precision"] == given.settings["precision"] == BF16
     first, second, third = (dict(one(LABELS, fidelity=1.0).weights or {}) for one in (plain, flagged, given))

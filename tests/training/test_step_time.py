@@ -84,9 +84,8 @@ def test_steps_of_all_spaces_take_time_which_is_linear_in_the_batch(name, precis
     space, shape = SPACES[name]
     before = torch.get_rng_state()
     architecture = drawn(space)
-    small, middle, large = (
-        step_seconds(space, architecture, shape, 4, batch_size=size, precision=precision) for size in (10, 20, 30)
-    )
+    seconds = partial(step_seconds, space, architecture, shape, 4, precision=precision)
+    small, middle, large = (seconds(batch_size=size) for size in (10, 20, 30))
     assert 0 < small <= middle <= large < 10
     assert large - middle == pytest.approx(middle - small)
     assert torch.equal(torch.get_rng_state(), before)

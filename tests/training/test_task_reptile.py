@@ -78,14 +78,12 @@ def write(network, inputs, targets):
 def test_the_update_is_that_of_plain_loops(space, tasks, loss):
     torch.set_default_dtype(torch.float64)
     try:
-        model = lm.training.TaskReptile(
-            space=space, inner_steps=STEPS, inner_rate=RATE, batch_size=SIZE, epsilon=EPSILON, seed=SEED
-        )
+        own = {"inner_steps": STEPS, "inner_rate": RATE, "batch_size": SIZE, "epsilon": EPSILON, "seed": SEED}
+        model = stripe_model(space=space, **own)
         trainer = quiet_trainer(precision="64-true")
         data = lm.TrainingTaskDataModule(tasks, tasks_per_step=3, steps_per_epoch=4)
         begun = {}
-        keep = lambda: begun.update({name: value.clone() for name, value in model.weights().items()})  # noqa: E731
-        model.on_fit_start = keep
+        model.on_fit_start = lambda: begun.update({name: value.clone() for name, value in model.weights().items()})
         trainer.fit(model, data)
         again = lm.TrainingTaskDataModule(tasks, tasks_per_step=3, steps_per_epoch=4)
         expected = reptile(space, again, begun, loss, steps=4)
@@ -152,29 +150,28 @@ def test_validation_scores_the_start_after_inner_steps():
 def test_a_task_without_a_finite_loss_is_left_out():
     weights = []
     for tasks in (Stripes(2, broken=(1,)), Stripes(1)):
-        data = lm.TrainingTaskDataModule(tasks, tasks_per_step=len(tasks), steps_per_epoch=1)
-        model = stripe_model()
-        trainer = quiet_trainer()
+        data, model = in_their_order(tasks), stripe_model()
         if len(tasks) == 2:
-            data.seed = next(seed for seed in range(9) if next(iter(order(data, seed)))[0].task.id == "stripes/0")
             with pytest.warns(UserWarning, match="Task 'stripes/1' has no finite loss or weights at step 0: it is"):
-                trainer.fit(model, data)
+                quiet_trainer().fit(model, data)
             assert model.account.skipped == 1
         else:
-            trainer.fit(model, data)
+            quiet_trainer().fit(model, data)
         weights.append(model.weights())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert model.cost().images == 16
+    broken = lm.TrainingTaskDataModule(Stripes(1, broken=(0,)), steps_per_epoch=1)
     with pytest.raises(lm.records.Exhausted.__mro__[1], match="and 0 were left out before it: lower inner_rate, or"):
-        quiet_trainer().fit(
-            stripe_model(skipped=0), lm.TrainingTaskDataModule(Stripes(1, broken=(0,)), steps_per_epoch=1)
-        )
+        quiet_trainer().fit(stripe_model(skipped=0), broken)
 
 
-def order(data, seed):
-    data.seed = seed
-    data._streams.clear()
-    return data.train_dataloader()
+def in_their_order(tasks):
+    """All tasks in one step, from the first one on."""
+    for seed in range(9):
+        data = lm.TrainingTaskDataModule(tasks, tasks_per_step=len(tasks), steps_per_epoch=1, seed=seed)
+        if next(iter(data.train_dataloader()))[0].task.id == "stripes/0":
+            return data
+    raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -193,8 +190,6 @@ def test_arguments_out_of_range_are_refused(options, sentence):
 
 
 class Mixed(Ciphers):
-    """Tasks of two vocabularies."""
-
     def __getitem__(self, index):
         return Ciphers(self.numbers, letters=(LETTERS, OTHERS)[index % 2])[index]
 
@@ -226,18 +221,14 @@ class TwoWays(Stripes):
         task = super().__getitem__(index)
         if index % 2 == 0:
             return task
-        parts = {name: lm.Split(part.inputs[part.labels < 2], part.labels[part.labels < 2])
-                 for name, part in {"train": task.train, "val": task.val, "test": task.test}.items()}  # fmt: skip
-        return lm.Task(task.id, way=2, **parts)
+        return lm.Task(task.id, 2, *(part.at(part.labels < 2) for part in (task.train, task.val, task.test)))
 
 
 def test_a_task_of_fewer_classes_leaves_the_classifier_alone():
     found = []
-    for tasks, per_step in ((TwoWays(2), 2), (Stripes(1), 1)):
-        data = lm.TrainingTaskDataModule(tasks, tasks_per_step=per_step, steps_per_epoch=1)
-        data.seed = next(seed for seed in range(9) if next(iter(order(data, seed)))[0].task.id == "stripes/0")
+    for tasks in (TwoWays(2), Stripes(1)):
         model = stripe_model()
-        quiet_trainer().fit(model, data)
+        quiet_trainer().fit(model, in_their_order(tasks))
         found.append(model.weights())
     both, one = found
     assert torch.equal(both["head.weight"], one["head.weight"])

@@ -14,30 +14,21 @@ from lightning import pytorch
 from lightning.fabric.accelerators import CUDAAccelerator as FabricCUDA
 from lightning.pytorch import Callback
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.demos.boring_classes import BoringModel
-from meta_toys import make_data, make_model
+from meta_toys import QUIET, make_data, make_model
 from torch import Tensor
 
 import lit_metanas as lm
 from lit_metanas.training import precision
 from lit_metanas.training.trainers import quiet_trainer
 
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
-    "max_epochs": 1, "num_sanity_val_steps": 0,
-}  # fmt: skip
 
+def watching(threads: list[int]) -> Callback:
+    def note(*args: Any) -> None:
+        threads.append(torch.get_num_threads())
 
-class Watching(Callback):
-    """Keeps the number of threads in each step."""
-
-    def __init__(self) -> None:
-        self.threads: list[int] = []
-
-    def on_train_batch_start(self, *args: Any) -> None:
-        self.threads.append(torch.get_num_threads())
-
-    on_test_batch_start = on_train_batch_start
+    return LambdaCallback(on_train_batch_start=note, on_test_batch_start=note)
 
 
 @pytest.fixture
@@ -49,22 +40,23 @@ def _two_threads() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_two_threads")
 def test_small_images_get_one_thread_while_a_run_lasts() -> None:
-    watching = Watching()
-    trainer = lm.Trainer(callbacks=watching, **QUIET)
+    seen: list[int] = []
+    trainer = lm.Trainer(callbacks=watching(seen), **QUIET)
     assert torch.get_num_threads() == 2
     trainer.fit(make_model(), make_data())
     assert torch.get_num_threads() == 2
     trainer.test(trainer.lightning_module, make_data(), verbose=False)
     assert torch.get_num_threads() == 2
-    assert set(watching.threads) == {1}
+    assert set(seen) == {1}
 
 
 @pytest.mark.usefixtures("_two_threads")
 def test_threads_can_be_chosen_or_left() -> None:
     for threads, found in ((None, 2), (3, 3)):
-        watching = Watching()
-        lm.Trainer(threads=threads, callbacks=[watching], **QUIET).fit(make_model(), make_data(steps_per_epoch=1))
-        assert set(watching.threads) == {found}
+        seen: list[int] = []
+        data = make_data(steps_per_epoch=1)
+        lm.Trainer(threads=threads, callbacks=[watching(seen)], **QUIET).fit(make_model(), data)
+        assert set(seen) == {found}
     for threads, said in ((0, "0"), (10**30, "1e+30")):
         with pytest.raises(ValueError, match=f"threads is {re.escape(said)}; give 1 to 4096, or none"):
             lm.Trainer(threads=threads)

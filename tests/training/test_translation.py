@@ -2,14 +2,13 @@
 
 import pytest
 import torch
+from cipher_tasks import READERS
+from space_toys import one_reader
 
 import lit_metanas as lm
 
 LETTERS = lm.kinds.Words(steps=4, least=1).fitted(["a b c d e"])
-GRU = lm.SequenceSpace(
-    operations=("gru", "conv_3"), activations=("Identity",), dropouts=(0.0,), skips=("residual",), depths=(1,),
-    widths=(24,), readouts=("each",),
-)  # fmt: skip
+GRU = one_reader(operations=("gru", "conv_3"), widths=(24,), **READERS)
 SPACE = lm.EncoderDecoderSpace(
     GRU, decoders=("gru", "attention"), decoder_depths=(1,), decoder_dropouts=(0.0,), target_steps=5
 )

@@ -34,7 +34,6 @@ def task() -> lm.Task:
 
 @pytest.fixture
 def space() -> lm.LayeredSpace:
-    """A few small networks."""
     return lm.LayeredSpace(kernels=(1, 3), activations=("ReLU",), depths=(1, 2), widths=(4, 8))
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from lit_metanas.meta import Learner, NoInnerLoop, Parameters
 from lit_metanas.meta.learner import task_generator
+from lit_metanas.relaxations import Softmax
 from lit_metanas.spaces import Supernet
 from lit_metanas.tasks import Episode, Split
 
@@ -98,11 +99,11 @@ def parameters_of(supernet: Supernet, head=None) -> Parameters:
     return Parameters(weights, logits, {name: value.double() for name, value in initial.items()})
 
 
-def call(meta_gradient, *, relaxation, head, inner_loop=None, batch_norm="support", tasks=2, **options):
+def call(meta_gradient, *, head, relaxation=None, inner_loop=None, batch_norm="support", tasks=2, **options):
     """Everything about one call, and its result."""
     supernet = TinySupernet()
     inner_loop = inner_loop or NoInnerLoop()
-    learner = Learner(supernet, relaxation, head, batch_norm)
+    learner = Learner(supernet, relaxation or Softmax(), head, batch_norm)
     parameters = options.pop("parameters", None) or parameters_of(supernet, head)
     episodes = options.pop("episodes", None) or [episode(i) for i in range(tasks)]
     steps = inner_loop.steps

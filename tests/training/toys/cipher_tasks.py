@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from meta_toys import QUIET
+from space_toys import one_reader
 
 import lit_metanas as lm
 
@@ -12,21 +14,11 @@ LETTERS = lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e f g h"])
 VOCABULARY = LETTERS.shape.vocabulary
 OTHERS = lm.kinds.Words(steps=STEPS, least=1).fitted(["a b c d e f g i"])
 
+READERS = {"activations": ("Identity",), "depths": (1,), "readouts": ("each",)}
 WRITERS = lm.EncoderDecoderSpace(
-    lm.SequenceSpace(
-        operations=("conv_3", "attention_4"),
-        activations=("Identity",),
-        dropouts=(0.0,),
-        skips=("residual",),
-        depths=(1,),
-        widths=(16, 32),
-        readouts=("each",),
-    ),
-    decoders=("attention", "conv"),
-    decoder_depths=(1,),
-    decoder_dropouts=(0.0,),
-    target_steps=STEPS + 1,
-)
+    one_reader(operations=("conv_3", "attention_4"), widths=(16, 32), **READERS), decoders=("attention", "conv"),
+    decoder_depths=(1,), decoder_dropouts=(0.0,), target_steps=STEPS + 1,
+)  # fmt: skip
 IMAGES = lm.LayeredSpace(
     kernels=(1, 3), depths=(2,), widths=(4, 6), activations=("ReLU", "Tanh"), pools=("max",), dropouts=(0.0,)
 )
@@ -90,17 +82,13 @@ class Stripes(lm.tasks.TaskCollection):
 
 
 def quiet_trainer(**options: Any) -> lm.Trainer:
-    """A silent one on the CPU."""
-    defaults = {"max_epochs": 1, "accelerator": "cpu", "devices": 1, "logger": False, "num_sanity_val_steps": 0}
-    return lm.Trainer(**{**defaults, "enable_checkpointing": False, "enable_progress_bar": False, **options})
+    return lm.Trainer(**{**QUIET, **options})
 
 
 def stripe_data(**options: Any) -> lm.TrainingTaskDataModule:
-    """Two tasks a step, three steps an epoch."""
     sizes = {"tasks_per_step": 2, "steps_per_epoch": 3, "val_tasks": 2}
     return lm.TrainingTaskDataModule(Stripes(), Stripes(tasks=2, first=50), **{**sizes, **options})
 
 
 def stripe_model(**options: Any) -> lm.training.TaskReptile:
-    """A small one."""
     return lm.training.TaskReptile(**{"space": IMAGES, "inner_steps": 2, "batch_size": 8, "seed": 3, **options})

@@ -7,7 +7,6 @@ import lit_metanas as lm
 
 
 def drawn(space: lm.SearchSpace, shape: lm.Shape, way: int = 3, noise: float = 0.2) -> nn.Module:
-    """The same each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = space.child(space.sample(torch.Generator().manual_seed(0)), shape, way)

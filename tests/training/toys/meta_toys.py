@@ -14,6 +14,10 @@ from lit_metanas.tasks import EpisodeDataModule, Subset, TaskSource
 from lit_metanas.tasks.source import SUBSETS
 from lit_metanas.training import MetaSearch
 
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
+    "max_epochs": 1, "num_sanity_val_steps": 0,
+}  # fmt: skip
 SHAPE = (1, 8, 8)
 SPACE = LayeredSpace(
     kernels=(1, 3), depths=(2,), widths=(4, 6), activations=("ReLU", "Tanh"), pools=("max",), dropouts=(0.0, 0.2)
@@ -47,8 +51,6 @@ def _noise(seed: int) -> Tensor:
 
 
 class Losses(Callback):
-    """Keeps the training losses."""
-
     def __init__(self) -> None:
         self.values: list[float] = []
 
@@ -79,18 +81,7 @@ def make_data(**options: Any) -> EpisodeDataModule:
 
 
 def make_trainer(**options: Any) -> Trainer:
-    defaults: dict[str, Any] = {
-        "max_epochs": 1,
-        "accelerator": "cpu",
-        "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "log_every_n_steps": 1,
-    }
-    return Trainer(**{**defaults, **options})
+    return Trainer(**{**QUIET, "enable_model_summary": False, "log_every_n_steps": 1, **options})
 
 
 def fit(model: MetaSearch, data: EpisodeDataModule | None = None, **options: Any) -> tuple[Trainer, list[float]]:

@@ -1,9 +1,13 @@
 """Scripts that run in several processes."""
 
+import json
+import logging
 import os
 import socket
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,15 @@ def run_ranks(script: Path, folder: Path, argument: str, ranks: int, seconds: in
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds + 50)
     assert done.returncode == 0, done.stdout + done.stderr
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(ranks)]
+
+
+def run_rank(train: Callable[[Path, Any], dict[str, Any]]) -> None:
+    """What such a script does: it trains in silence, and writes the result, which knows its ``rank``."""
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    result = train(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    torch.save(result, Path(sys.argv[1]) / f"rank{result['rank']}.pt")
 
 
 def _free_port() -> str:

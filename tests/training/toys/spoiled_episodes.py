@@ -1,14 +1,13 @@
 """A training with spoiled episodes: ``spoiled_episodes.py FOLDER PROCESSES``; each process writes how it ended."""
 
-import logging
-import sys
-import warnings
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback
 from meta_toys import Patterns, fit, make_model
+from ranks import run_rank
 
 from lit_metanas.tasks import EpisodeDataModule
 
@@ -29,11 +28,7 @@ class Spoil(Callback):
         self.state = {name: value.clone() for name, value in pl_module.state_dict().items()}
 
 
-def main() -> None:
-    folder, processes = Path(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+def train(folder: Path, processes: int) -> dict[str, Any]:
     spoil = Spoil(5, 6, 13)  # of processes 1 and 0 in the second step, of process 1 in the fourth
     data = EpisodeDataModule(
         Patterns(), way=3, shot=2, query=3, tasks_per_step=4, eval_tasks_per_step=4, steps_per_epoch=6, val_episodes=4
@@ -44,9 +39,10 @@ def main() -> None:
         fit(model, data, devices=processes, strategy="ddp" if processes > 1 else "auto", callbacks=[spoil])
     except RuntimeError as error:
         said = str(error)
-    result = {"state": spoil.state, "said": said, "skipped": model.account.skipped}
-    torch.save(result, folder / f"rank{model.trainer.global_rank}.pt")
+    return {
+        "rank": model.trainer.global_rank, "state": spoil.state, "said": said, "skipped": model.account.skipped
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run_rank(train)

@@ -1,15 +1,12 @@
 """TaskReptile on some processes: ``task_processes.py FOLDER DEVICES``; each writes ``rank<r>.pt``."""
 
-import logging
-import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 from cipher_tasks import IMAGES, Stripes, quiet_trainer
 from lightning.pytorch.strategies import DDPStrategy
 from meta_toys import Losses
+from ranks import run_rank
 
 import lit_metanas as lm
 
@@ -34,8 +31,4 @@ def train(folder: Path, devices: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    result = train(Path(sys.argv[1]), int(sys.argv[2]))
-    torch.save(result, Path(sys.argv[1]) / f"rank{result['rank']}.pt")
+    run_rank(train)

@@ -1,9 +1,5 @@
 """Fit and test on some processes: ``two_processes.py FOLDER OPTIONS``; each writes ``rank<r>.pt``."""
 
-import json
-import logging
-import sys
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from meta_toys import Losses, adapting, make_data, make_model, make_trainer, state_of
+from ranks import run_rank
 from torch import distributed
 
 from lit_metanas.callbacks import ReplicaCheck
@@ -107,8 +104,4 @@ def train(folder: Path, **options: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    result = train(Path(sys.argv[1]), **json.loads(sys.argv[2]))
-    torch.save(result, Path(sys.argv[1]) / f"rank{result['rank']}.pt")
+    run_rank(lambda folder, options: train(folder, **options))
