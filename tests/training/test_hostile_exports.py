@@ -20,7 +20,7 @@ from lit_metanas.spaces.sequence.step_operations import OPERATIONS
 from lit_metanas.training import export_child, load
 from lit_metanas.training.export import plain_program
 from lit_metanas.training.export.plain_program import Node, PlainProgram, Reference
-from lit_metanas.training.export.program_archive import read_program
+from lit_metanas.training.export.program_archive import read_program, trace_program
 
 SHAPE = (1, 28, 28)
 GRAPH, CONFIG = "archive/models/model.json", "archive/data/weights/model_weights_config.json"
@@ -148,16 +148,13 @@ def all_spaces() -> Iterator[tuple[spaces.SearchSpace, Shape]]:
 def exported_bytes(space: spaces.SearchSpace, shape: Shape) -> bytes:
     """A child's program, once what is read of it has computed what the child does."""
     child = space.child(space.sample(torch.Generator()), shape, way=3).eval()
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(child, (blank_inputs(2, shape),), dynamic_shapes=({0: batch},))
-    buffer = io.BytesIO()
-    torch.export.save(program, buffer)
-    network = read_program(buffer.getvalue())
-    network.check(shape, 3, each_step=space.scored != "input")
+    _, content, refusal = trace_program(child, blank_inputs(2, shape), shape, 3, each_step=space.scored != "input")
+    assert not refusal
+    network = read_program(content)
     inputs = random_inputs(5, shape)
     with torch.no_grad():
         torch.testing.assert_close(network(inputs), child(inputs), rtol=1e-5, atol=1e-5)
-    return buffer.getvalue()
+    return content
 
 
 @pytest.mark.slow
