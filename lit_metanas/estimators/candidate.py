@@ -50,7 +50,7 @@ class Candidate:
     @property
     def too_slow(self) -> str | None:
         """Why it exceeds a limit when it is timed again; None if it does not."""
-        return self.variant.limited.check(self.found.architecture)
+        return self.variant.limited.excess(self.found.architecture, fresh=True)
 
     @property
     def measured(self) -> dict[str, float]:
@@ -142,12 +142,10 @@ class LinearTrainings:
     def _needed(self, epoch: float) -> Sequence[float]:
         """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
         usual, batch = self.variants.usual, self.recipe.batch_size
-        flops, times = list[float](), list[float]()
-        for one in self._models:
-            flops.append(float(self._estimator.cost(one, 1.0).flops))
-            # The time in FLOPs: those that are counted, and those of the equations.
-            equations = self.folds * self.models.uncounted_flops(one, usual.task.shape, self.examples)
-            times.append(flops[-1] + equations)
+        flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
+        equations = (self.models.uncounted_flops(one, usual.task.shape, self.examples) for one in self._models)
+        # The time in FLOPs: those that are counted, and those of the equations.
+        times = [own + self.folds * more for own, more in zip(flops, equations, strict=True)]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
         further = (len(self.models.decays) - 1) * bool(self._models)
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))

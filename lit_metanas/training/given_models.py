@@ -248,8 +248,8 @@ class Teacher:
         """The texts to learn from as they were given; none of other data, and where they cannot be found again."""
         given = list[str]()
         if kind.name == TEXTS and isinstance(data, str | os.PathLike):
-            with suppress(OSError, ValueError), warnings.catch_warnings():  # a table's column of another name
-                warnings.simplefilter("ignore")  # the task has warned of texts that are left out
+            # Tables may have a column of another name, and the task has warned of texts that are left out.
+            with suppress(OSError, ValueError), warnings.catch_warnings(action="ignore"):
                 given = _read(data, kind)
         elif kind.name == TEXTS and isinstance(data, tuple | list):
             given = list(map(str, data[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -106,8 +106,7 @@ class TransformerLayer(nn.Module):
         scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5 + hidden
         found = (scores.softmax(3) @ value).transpose(1, 2).flatten(2)
         inputs = self.attended(inputs + self.output(found))
-        whole: Tensor = self.normalised(inputs + self.down(F.gelu(self.up(inputs))))
-        return whole
+        return cast(Tensor, self.normalised(inputs + self.down(F.gelu(self.up(inputs)))))
 
 
 class SentenceTransformer(nn.Module):
@@ -260,10 +259,8 @@ class _ForeignError(Exception):
 
 
 def _tensors(file: Path) -> Mapping[str, Tensor]:
-    stored: Mapping[str, Tensor] = import_extra("safetensors.torch", "encoders", "An encoder of texts").load(
-        read_regular(file, LARGEST_PROGRAM)
-    )
-    return stored
+    reader = import_extra("safetensors.torch", "encoders", "An encoder of texts")
+    return cast(Mapping[str, Tensor], reader.load(read_regular(file, LARGEST_PROGRAM)))
 
 
 def _tokens(file: Path) -> PretrainedTokens:

@@ -277,8 +277,7 @@ def export_child(
 
 def program_bytes(export: Callable[[str], None]) -> int:
     """The size of the program that is exported to a folder, which is removed."""
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the export itself warns
+    with TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):  # the export itself warns
         export(folder)
         return (Path(folder) / PROGRAM).stat().st_size
 
