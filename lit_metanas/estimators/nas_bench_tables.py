@@ -257,8 +257,7 @@ class NASBenchGraphTable(Table):
         if dataset not in GRAPH_DATASETS:
             raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(GRAPH_DATASETS)}.")
         self.dataset = dataset
-        operations = {"proteins": PROTEINS_OPERATIONS}.get(dataset, GRAPH_OPERATIONS)
-        self.space = NASBenchGraph(operations)
+        self.space = NASBenchGraph({"proteins": PROTEINS_OPERATIONS}.get(dataset, GRAPH_OPERATIONS))
         if folder is None:
             folder = _installed_folder()
         self.file = Path(folder) / f"{dataset}.bench"

@@ -193,8 +193,7 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        supernet: nn.Module = space.supernet(shape)
-    return {name: parameter.detach() for name, parameter in supernet.named_parameters()}
+        return {name: parameter.detach() for name, parameter in space.supernet(shape).named_parameters()}
 
 
 def first_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:

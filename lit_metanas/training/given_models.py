@@ -222,7 +222,6 @@ class Teacher:
         return [model.classes.index(name) for name in names]
 
     def _as_taken(self, task: Task, kind: Kind, read: ReadUnder) -> Task:
-        """The task as the model takes it."""
         made, shape, known = self.model.preprocessing, as_shape(self.model.shape), task
         if isinstance(made, JoinedTokens):
             known = joined_task(read(made.first), read(made.second)) or task

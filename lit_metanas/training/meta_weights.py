@@ -183,8 +183,13 @@ class TaskStart(MetaWeights):
             size = max(plain["shape"])
         if size > LARGEST_INPUT:
             raise ValueError("an input is too large")
-        vocabularies = Vocabularies.from_plain(entry["vocabularies"])
-        return cls(weights=weights, outputs=outputs, vocabularies=vocabularies, space=space, **plain)
+        return cls(
+            weights=weights,
+            outputs=outputs,
+            vocabularies=Vocabularies.from_plain(entry["vocabularies"]),
+            space=space,
+            **plain,
+        )
 
     @property
     def made_before(self) -> MadeBefore:

@@ -137,9 +137,11 @@ class SentenceTransformer(nn.Module):
             TransformerLayer(width, config["num_attention_heads"], config["intermediate_size"], eps)
             for _ in range(config["num_hidden_layers"])
         )
-        names = {"normalised": "embeddings.LayerNorm"}
-        for place in range(len(self.layers)):
-            names |= {f"layers.{place}.{own}": f"encoder.layer.{place}.{one}" for own, one in TRANSFORMER_NAMES.items()}
+        names = {"normalised": "embeddings.LayerNorm"} | {
+            f"layers.{place}.{own}": f"encoder.layer.{place}.{one}"
+            for place in range(len(self.layers))
+            for own, one in TRANSFORMER_NAMES.items()
+        }
         ends = ("weight", "bias")
         weights = {f"{own}.{end}": stored[f"{one}.{end}"].float() for own, one in names.items() for end in ends}
         self.load_state_dict({**weights, "words": self.words, "places": self.places})
@@ -283,8 +285,7 @@ def _of_folder(folder: Path) -> Read:
     tokens, stored = _tokens(folder / TOKENIZER), _tensors(folder / VECTORS)
     prefix = {name.partition("embeddings.")[0] for name in stored if "word_embeddings" in name}
     weights = {name.removeprefix(*prefix): one for name, one in stored.items()}
-    begin, end = tokens.ends
-    network = SentenceTransformer(config, weights, begin, end)
+    network = SentenceTransformer(config, weights, *tokens.ends)
     return network, tokens, f"a transformer of {config['num_hidden_layers']} layers"
 
 

@@ -240,9 +240,7 @@ def export_child(
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    example = blank_inputs(2, shape)
-    if example.is_floating_point():
-        example = example.float()
+    example = inputs_like(blank_inputs(2, shape), torch.empty(0, dtype=torch.float32))
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
     whole, _ = goal.program_of(network)

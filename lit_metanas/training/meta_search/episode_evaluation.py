@@ -168,8 +168,9 @@ class AdaptedLogits:
         if architecture not in self.statistics:
             mixture = one_hot(self._space.choices, architecture)
             # Without images, where nothing was trained, these are empty.
-            found = embed_and_record(learner.supernet, parameters.weights, mixture, self._images)
-            self.statistics[architecture] = found[1]
+            _, self.statistics[architecture] = embed_and_record(
+                learner.supernet, parameters.weights, mixture, self._images
+            )
         learner = replace(learner, relaxation=Derived(self._space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(
