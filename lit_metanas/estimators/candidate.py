@@ -15,7 +15,7 @@ from lit_metanas.estimators.folds import weights_of_fold
 from lit_metanas.estimators.input_variants import InputVariant, InputVariants
 from lit_metanas.io.quantities import rounded
 from lit_metanas.kinds.kind import Kind
-from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.record import Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import recipe_cost
@@ -87,11 +87,8 @@ class LinearTrainings:
         assert isinstance(variants.space, SolvedModels)
         self.models: SolvedModels = variants.space
         self.recipe = Recipe(epochs=self.models.passes(self.examples), inherit=False)
-        self._choice = variants.changes(variants.usual)
-        for label in (self.kind.linear_view, self.seen):
-            if label in variants.labels:
-                self._choice = {PREPROCESSING: label}
-                break
+        suited = (label for label in (self.kind.linear_view, self.seen) if label in variants.labels)
+        self._choice = dict.fromkeys(variants.choice, next(suited, variants.usual.label))
         self._estimator = self.estimator(variants, self.recipe, self.folds).with_recipe(self._choice)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
