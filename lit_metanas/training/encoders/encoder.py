@@ -42,8 +42,7 @@ NAME_BYTES = 16
 
 def multiply_adds(network: nn.Module, shape: Shape) -> int:
     """Those of a network for an input of a shape, as torch counts them; also of an exported program."""
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(blank_inputs(2, shape))
     return counter.get_total_flops() // 4  # a flop is half of one, and there are two inputs
 
