@@ -119,8 +119,7 @@ class Encoder:
         own = self.preprocessing
         if not isinstance(own, LogMel) or not isinstance(heard, LogMel):
             return self
-        steps = own.steps_of(round(heard.longest / heard.rate * own.rate))
-        longer = replace(own, steps=max(own.steps, steps))
+        longer = replace(own, steps=max(own.steps, own.steps_of(round(heard.longest / heard.rate * own.rate))))
         return replace(self, preprocessing=longer, shape=longer.shape)
 
     @property
