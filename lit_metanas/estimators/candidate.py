@@ -107,8 +107,10 @@ class LinearTrainings:
     def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
         """The trainings of the first steps; a failed one gives None."""
         scored, (first, *further) = list[Candidate](), self.models.decays
-        steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
-        steps += ((None, decay) for decay in further)
+        steps: list[tuple[Architecture | None, float]] = [
+            *((one, first) for one in self._models),
+            *((None, decay) for decay in further),
+        ]
         for architecture, decay in steps[:number]:
             if architecture is None and not scored:
                 return
