@@ -130,8 +130,7 @@ class Encoder:
     @cached_property
     def digest(self) -> str:
         """Of its weights, of what it is, and of its inputs."""
-        made = getattr(self.preprocessing, "digest", "")
-        what = [self.about, str(self.network), plain_shape(self.shape), made]
+        what = [self.about, str(self.network), plain_shape(self.shape), getattr(self.preprocessing, "digest", "")]
         weights = tensor_digest(*self.network.state_dict().values())
         return hashlib.sha256(f"{weights} {what}".encode()).hexdigest()
 

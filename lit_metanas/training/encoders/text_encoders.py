@@ -201,8 +201,7 @@ class PieceConvolutions(nn.Module):
         own = self.get_buffer
         normalised = F.layer_norm(whole.transpose(1, 2), own("ln_g").shape, own("ln_g"), own("ln_b"), self.margin)
         number = known.sum(2)
-        total = (known @ normalised)[:, 0] @ own("cnn_W") + number * own("cnn_b")
-        first = total / number.sqrt()
+        first = ((known @ normalised)[:, 0] @ own("cnn_W") + number * own("cnn_b")) / number.sqrt()
         second = (first @ own("p1") + (first @ own("d0")).relu() @ own("d1")).relu()
         return unit_length((second @ own("p3") + (second @ own("d2")).relu() @ own("d3")).tanh())
 

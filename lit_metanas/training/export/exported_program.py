@@ -253,9 +253,7 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    translated = b""
-    if onnx:
-        translated = onnx_program(program, whole, shape)
+    translated = onnx and onnx_program(program, whole, shape)
     digest = hashlib.sha256(content).hexdigest()
     described = describe_network(StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest))
     # All is made before an earlier network's files are touched.
