@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from lit_metanas.callbacks.probability_history import ProbabilityHistory
 from lit_metanas.io.files import replacing
 from lit_metanas.io.text import printable
+from lit_metanas.records.record import grouped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +26,8 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#3A9AD9", "#000000", "#7F3C8D")
 """Okabe and Ito's palette, its yellow and sky blue darkened to be legible on white, and one more."""
 
-INK = "#222222"
-"""The colour of text."""
-
-FAINT = "#8A8A8A"
-"""The colour of frames, ticks and notes."""
+INK, FAINT = "#222222", "#8A8A8A"
+"""The colour of text, and that of frames, ticks and notes."""
 
 MOST_DRAWN_PIXELS = 50_000_000
 """Most pixels of a figure; a larger one is drawn less finely."""
@@ -98,9 +96,8 @@ def draw_probabilities(history: ProbabilityHistory) -> Figure:
     """Draw one strip for each choice: labels downwards, training to the right, probability as colour."""
     # Each place of choices named `place.question` has a column; the other choices have the first one. The label that is
     # most probable at the end is bold, with its probability.
-    columns: dict[str, list[str]] = {}
-    for name in sorted(history.labels, key=lambda name: natural(name.rpartition(".")[0])):
-        columns.setdefault(name.rpartition(".")[0], []).append(name)
+    places = ((name.rpartition(".")[0], name) for name in history.labels)
+    columns = grouped(sorted(places, key=lambda each: natural(each[0])))
     tall = {place: sum(TITLE + ROW * len(history.labels[name]) for name in own) for place, own in columns.items()}
     gutter = 0.45 + 0.075 * max(len(label(own)) for labels in history.labels.values() for own in labels)
     strip = STRIP if len(columns) > 1 else 2 * STRIP

@@ -15,11 +15,8 @@ from lit_metanas.records.plain import from_plain
 HISTORY_SCHEMA = 1
 """Version of the file. A reader of an older version refuses a newer one."""
 
-MOST_MOMENTS = 1000
-"""Most moments that a history keeps."""
-
-MOST_LABELS = 5000
-"""Most labels of all choices in a file: each is a row of a figure."""
+MOST_MOMENTS, MOST_LABELS = 1000, 5000
+"""Most moments that a history keeps, and most labels of all choices in a file: each is a row of a figure."""
 
 
 @dataclass(frozen=True)

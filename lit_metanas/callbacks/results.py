@@ -169,7 +169,6 @@ def _state(trial: Trial) -> str:
 
 
 def _log_table(logger: Any, key: str, columns: Sequence[str], rows: list[Cells]) -> None:
-    """Log a table with rows, if the logger takes tables."""
     if rows and hasattr(logger, "log_table"):
         logger.log_table(key, list(columns), rows)
 

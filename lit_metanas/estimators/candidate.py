@@ -15,7 +15,7 @@ from lit_metanas.estimators.folds import weights_of_fold
 from lit_metanas.estimators.input_variants import InputVariant, InputVariants
 from lit_metanas.io.quantities import rounded
 from lit_metanas.kinds.kind import Kind
-from lit_metanas.records.record import PREPROCESSING, Cost, RecipeValue, SearchOutcome, SearchRecord
+from lit_metanas.records.record import Cost, RecipeValue, SearchOutcome, SearchRecord
 from lit_metanas.spaces.any_input import SolvedModels
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.child import recipe_cost
@@ -50,7 +50,7 @@ class Candidate:
     @property
     def too_slow(self) -> str | None:
         """Why it exceeds a limit when it is timed again; None if it does not."""
-        return self.variant.limited.check(self.found.architecture)
+        return self.variant.limited.excess(self.found.architecture, fresh=True)
 
     @property
     def measured(self) -> dict[str, float]:
@@ -87,11 +87,8 @@ class LinearTrainings:
         assert isinstance(variants.space, SolvedModels)
         self.models: SolvedModels = variants.space
         self.recipe = Recipe(epochs=self.models.passes(self.examples), inherit=False)
-        self._choice = variants.changes(variants.usual)
-        for label in (self.kind.linear_view, self.seen):
-            if label in variants.labels:
-                self._choice = {PREPROCESSING: label}
-                break
+        suited = (label for label in (self.kind.linear_view, self.seen) if label in variants.labels)
+        self._choice = dict.fromkeys(variants.choice, next(suited, variants.usual.label))
         self._estimator = self.estimator(variants, self.recipe, self.folds).with_recipe(self._choice)
 
     def affordable(self, flops: float, *, epoch: float) -> int:
@@ -110,8 +107,10 @@ class LinearTrainings:
     def train(self, number: int) -> Iterator[tuple[Candidate | None, Cost]]:
         """The trainings of the first steps; a failed one gives None."""
         scored, (first, *further) = list[Candidate](), self.models.decays
-        steps: list[tuple[Architecture | None, float]] = [(one, first) for one in self._models]
-        steps += ((None, decay) for decay in further)
+        steps: list[tuple[Architecture | None, float]] = [
+            *((one, first) for one in self._models),
+            *((None, decay) for decay in further),
+        ]
         for architecture, decay in steps[:number]:
             if architecture is None and not scored:
                 return
@@ -142,12 +141,10 @@ class LinearTrainings:
     def _needed(self, epoch: float) -> Sequence[float]:
         """The FLOPs of everything after the search that each step needs, rounded up, so that rounded ones do."""
         usual, batch = self.variants.usual, self.recipe.batch_size
-        flops, times = list[float](), list[float]()
-        for one in self._models:
-            flops.append(float(self._estimator.cost(one, 1.0).flops))
-            # The time in FLOPs: those that are counted, and those of the equations.
-            equations = self.folds * self.models.uncounted_flops(one, usual.task.shape, self.examples)
-            times.append(flops[-1] + equations)
+        flops = [float(self._estimator.cost(one, 1.0).flops) for one in self._models]
+        equations = (self.models.uncounted_flops(one, usual.task.shape, self.examples) for one in self._models)
+        # The time in FLOPs: those that are counted, and those of the equations.
+        times = [own + self.folds * more for own, more in zip(flops, equations, strict=True)]
         # Any model may be the one with further weight decays, and the one that is trained on all but the test part.
         further = (len(self.models.decays) - 1) * bool(self._models)
         sums = (accumulate([*one, *[max(one, default=0.0)] * further]) for one in (times, flops))

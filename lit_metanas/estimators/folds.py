@@ -84,8 +84,11 @@ def score_in_folds(
     networks: Iterable[Callable[[Tensor], Tensor]], folds: Sequence[Fold], objective: Objective
 ) -> float:
     """The metric on all examples to choose by together; each fold has a network, made when its turn comes."""
-    pairs = zip(networks, folds, strict=True)
-    evidence = [each for network, fold in pairs for each in evidence_of(network, fold.val, objective)]
+    evidence = [
+        each
+        for network, fold in zip(networks, folds, strict=True)
+        for each in evidence_of(network, fold.val, objective)
+    ]
     return objective.judge(evidence, targets_of(folds)).value
 
 

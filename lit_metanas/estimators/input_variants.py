@@ -261,8 +261,7 @@ class InputVariants:
             raise
 
     def _read(self, label: str) -> Task:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the usual variant has warned of files that are left out
+        with warnings.catch_warnings(action="ignore"):  # the usual variant has warned of files that are left out
             task = self.ways[label]().trainable()
         check_task(task)
         check_unchanged(task, usual := self.usual.given)

@@ -78,10 +78,7 @@ class CellTable(Table):
 
     def early(self, signal: str) -> str | None:
         """The 12-epoch signal; None for a 12-epoch signal."""
-        part, _, epochs = signal.partition("_")
-        if epochs == "12":
-            return None
-        return f"{part}_12"
+        return {"val_200": "val_12", "test_200": "test_12"}.get(signal)
 
     def training_flops(self, architecture: Architecture, signal: str) -> int:
         """3 x forward multiply-adds x training images x epochs of one seed."""
@@ -145,8 +142,7 @@ def read_arrays(path: str | os.PathLike[str], names: Sequence[str]) -> dict[str,
 
 
 def _array_name(signal: str) -> str:
-    part, _, epochs = signal.partition("_")
-    return f"{part}_acc_{epochs}"
+    return signal.replace("_", "_acc_")
 
 
 RUNS = {
@@ -261,8 +257,7 @@ class NASBenchGraphTable(Table):
         if dataset not in GRAPH_DATASETS:
             raise ValueError(f"NAS-Bench-Graph has no data set '{dataset}': use {', '.join(GRAPH_DATASETS)}.")
         self.dataset = dataset
-        operations = {"proteins": PROTEINS_OPERATIONS}.get(dataset, GRAPH_OPERATIONS)
-        self.space = NASBenchGraph(operations)
+        self.space = NASBenchGraph({"proteins": PROTEINS_OPERATIONS}.get(dataset, GRAPH_OPERATIONS))
         if folder is None:
             folder = _installed_folder()
         self.file = Path(folder) / f"{dataset}.bench"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -115,11 +115,9 @@ class TrainingEstimator(Estimator):
 
     def cost(self, architecture: Architecture, fidelity: float) -> Cost:
         """One query, and 3 x forward multiply-adds x training images of all folds."""
-        costs = []
-        for fold in self._folds:
-            epochs, part = self._seen(fold, fidelity)
-            costs.append(recipe_cost(self.space, architecture, self.task, part, self.recipe, epochs=epochs))
-        return replace(sum(costs, Cost()), queries=1)
+        seen = (self._seen(fold, fidelity) for fold in self._folds)
+        price = partial(recipe_cost, self.space, architecture, self.task, recipe=self.recipe)
+        return replace(sum((price(part, epochs=epochs) for epochs, part in seen), Cost()), queries=1)
 
     def __call__(self, architecture: Architecture, *, fidelity: float, start: dict[str, Tensor] | None = None) -> Score:
         """Train and validate; ArithmeticError if training ended in weights that are not finite."""
@@ -195,8 +193,7 @@ def fresh_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tens
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        supernet: nn.Module = space.supernet(shape)
-    return {name: parameter.detach() for name, parameter in supernet.named_parameters()}
+        return {name: parameter.detach() for name, parameter in space.supernet(shape).named_parameters()}
 
 
 def first_weights(space: SearchSpace, shape: Shape, seed: int) -> dict[str, Tensor]:

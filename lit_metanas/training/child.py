@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -166,10 +166,8 @@ class Child(nn.Module):
         """
         network = self.network
         if self.average is not None and not self.training:
-            network = self.average.network
-        scores = network(inputs)
-        assert isinstance(scores, Tensor)
-        return scores
+            network = self.average.module
+        return cast(Tensor, network(inputs))
 
     def step_loss(
         self, inputs: Tensor, labels: Tensor, weights: Tensor | None = None, *, seed: int, epoch: int, step: int
@@ -312,11 +310,11 @@ def _fit(
                 optimizer.step()
                 schedule.step()
                 if child.average is not None:
-                    child.average.update(child.network)
+                    child.average.update_parameters(child.network)
             if epoch_ended is not None:
                 epoch_ended()
         if child.average is not None:
-            child.network.load_state_dict(child.average.network.state_dict())
+            child.network.load_state_dict(child.average.module.state_dict())
             child.average = None
     return replace(cost, steps=epochs * len(loader))
 

@@ -199,8 +199,7 @@ class Teacher:
         digest, outputs = None, None
         if len(further):
             inputs = _inputs(known, further)
-            digest = tensor_digest(inputs)
-            outputs = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
+            digest, outputs = tensor_digest(inputs), self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
         number, each = sum(map(len, parts.values())) + len(further), multiply_adds(self.model.network, self.model.shape)
         cost = Cost(images=number, flops=number * each, seconds=perf_counter() - begin)
         return Lesson(Distillation(task.goal), parts, cost, further, digest, outputs, len(texts))
@@ -222,7 +221,6 @@ class Teacher:
         return [model.classes.index(name) for name in names]
 
     def _as_taken(self, task: Task, kind: Kind, read: ReadUnder) -> Task:
-        """The task as the model takes it."""
         made, shape, known = self.model.preprocessing, as_shape(self.model.shape), task
         if isinstance(made, JoinedTokens):
             known = joined_task(read(made.first), read(made.second)) or task
@@ -248,8 +246,8 @@ class Teacher:
         """The texts to learn from as they were given; none of other data, and where they cannot be found again."""
         given = list[str]()
         if kind.name == TEXTS and isinstance(data, str | os.PathLike):
-            with suppress(OSError, ValueError), warnings.catch_warnings():  # a table's column of another name
-                warnings.simplefilter("ignore")  # the task has warned of texts that are left out
+            # Tables may have a column of another name, and the task has warned of texts that are left out.
+            with suppress(OSError, ValueError), warnings.catch_warnings(action="ignore"):
                 given = _read(data, kind)
         elif kind.name == TEXTS and isinstance(data, tuple | list):
             given = list(map(str, data[0]))

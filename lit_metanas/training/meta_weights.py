@@ -125,8 +125,11 @@ def labels_by_choice(space: SearchSpace) -> dict[str, list[str]]:
 
 def weights_within(state: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     """The finite tensors of a checkpoint's state whose names begin with a prefix, without it."""
-    inside = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    return {name: finite_tensor(value, *value.shape) for name, value in inside.items()}
+    return {
+        name.removeprefix(prefix): finite_tensor(value, *value.shape)
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
 
 
 @dataclass(frozen=True)
@@ -173,18 +176,22 @@ class TaskStart(MetaWeights):
     def parse(cls, entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
         """The content of an entry and a state dict."""
         weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
-        if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
+        sizes = {value.shape[:1] for value in outputs.values()}
+        if not weights or len(sizes) != 1 or sizes == {torch.Size()}:
             raise ValueError("there are no weights, or their numbers of outputs are none or several")
-        if not all(value.ndim for value in outputs.values()):
-            raise ValueError("an output has no weights")
         plain, space = read_plain(entry), read_field(str, entry["space"], "its space")
         size = math.prod(plain["shape"])
         if isinstance(plain["shape"], TokenShape | TextRowShape):
             size = max(plain["shape"])
         if size > LARGEST_INPUT:
             raise ValueError("an input is too large")
-        vocabularies = Vocabularies.from_plain(entry["vocabularies"])
-        return cls(weights=weights, outputs=outputs, vocabularies=vocabularies, space=space, **plain)
+        return cls(
+            weights=weights,
+            outputs=outputs,
+            vocabularies=Vocabularies.from_plain(entry["vocabularies"]),
+            space=space,
+            **plain,
+        )
 
     @property
     def made_before(self) -> MadeBefore:

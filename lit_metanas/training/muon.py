@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,8 +61,7 @@ class Muon(AdamW):
     @property
     def matrices(self) -> list[Tensor]:
         """The weights that take orthogonal steps."""
-        found: list[Tensor] = self.param_groups[1]["params"]
-        return found
+        return cast(list[Tensor], self.param_groups[1]["params"])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -43,10 +43,6 @@ class Account:
         self.seconds, self._clock = self.seconds + now - self._clock, now
         self.images += images
 
-    def total(self, *, steps: int, flops: int) -> Cost:
-        """Everything; steps and FLOPs are those of this training."""
-        return self.earlier + Cost(steps=steps, images=self.images, flops=flops, seconds=round(self.seconds, 3))
-
     @classmethod
     def kept(cls, state: Mapping[str, Any]) -> Account:
         """The account of a checkpoint, which holds its fields; ValueError for something else."""
@@ -103,7 +99,12 @@ class OuterTraining(LightningModule):
 
     def cost(self) -> Cost:
         """What meta-training has cost so far, with the runs that it started from."""
-        return self.account.total(steps=int(self.outer_steps), flops=int(self.spent))
+        return self.account.earlier + Cost(
+            steps=int(self.outer_steps),
+            images=self.account.images,
+            flops=int(self.spent),
+            seconds=round(self.account.seconds, 3),
+        )
 
     def setup(self, stage: str) -> None:
         """Raise ValueError for callbacks that average weights: they copy the module before it is built."""

@@ -165,27 +165,17 @@ def with_halved_batch(recipe: Recipe, error: Exception, examples: int) -> Recipe
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class WeightAverage(nn.Module):
+class WeightAverage(AveragedModel):
     """A copy of a network whose weights and batch-norm statistics are the averages of a training."""
 
     # After the step `n` of a training the averages move to the weights by `1 / (window + 1)` of the difference, and in
     # the first steps by `9 / (9 + n)`, so that they forget how the training began.
 
     def __init__(self, network: nn.Module, window: float = 0.0) -> None:
-        super().__init__()
         # With `use_buffers` the statistics of batch norm are averaged like the weights that they belong to. Those of
         # the last weights would not fit, and to compute them again would take another pass over the examples.
-        self.averaged = AveragedModel(network, multi_avg_fn=self._move, use_buffers=True)
+        super().__init__(network, multi_avg_fn=self._move, use_buffers=True)
         self.window = window
-
-    @property
-    def network(self) -> nn.Module:
-        """The network with averaged weights."""
-        return self.averaged.module
-
-    def update(self, network: nn.Module) -> None:
-        """Take in a network's weights after a step."""
-        self.averaged.update_parameters(network)
 
     @torch.no_grad()
     def _move(self, averages: _Tensors, current: _Tensors, number: Tensor | int) -> None:

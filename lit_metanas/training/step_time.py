@@ -53,7 +53,7 @@ _KINDS: Mapping[str, str] = {
     "bernoulli_": "dropout",
     "_softmax": "softmax",
 }
-"""Kinds of operations that pass over values, by PyTorch's names; others are plain ones, such as sums."""
+"""Kinds of operations that pass over values, by PyTorch's names; see ``_plain_kind`` for others."""
 
 _FREE = ("detach", "empty", "empty_like", "lift_fresh", "new_empty", "ones", "zeros", "_local_scalar_dense")
 """Operations that take next to no time."""
@@ -156,9 +156,7 @@ def _work(name: str, args: Sequence[Any], taken: Sequence[Tensor], made: Tensor)
             # Of several groups, that of bf16 takes six times as long as of one.
             kind = "group norm" if args[6] > 1 else "layer norm"
         case _:
-            kind = _KINDS.get(name, "plain")
-            if kind == "plain":
-                kind = _plain_kind(taken, made)
+            kind = _KINDS.get(name) or _plain_kind(taken, made)
     passed = max(each.numel() for each in (made, *taken) if each.shape[:1] == made.shape[:1])
     return "other", {f"{kind} values": passed}
 

@@ -258,7 +258,6 @@ class TaskReptile(OuterTraining):
             raise ValueError(f"Task '{task.id}' has {len(task.train)} training examples: give at least two.")
 
     def _sample(self, generator: torch.Generator) -> Architecture:
-        """Draw an architecture that can be built."""
         return first_buildable(self.space, lambda: self.space.sample(generator))
 
     def adapt(self, task: Task, generator: torch.Generator, architecture: Architecture | None = None) -> AdaptedChild:
@@ -307,9 +306,7 @@ class TaskReptile(OuterTraining):
         # Batch-norm takes means and variances over the train part, without dropout (precise batch-norm, Wu and Johnson
         # 2021). The examples are ordered by class, so each batch has some from everywhere.
         like = next(network.parameters())
-        part = task.test
-        if task.val is not None and len(task.val):
-            part = task.val
+        part = task.val or task.test
         learned, judged = (channels_last(inputs_like(each.inputs, like)) for each in (task.train, part))
         network.eval()
         norms = batch_norms(network)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, cast
 
 import torch
 from lightning import pytorch
@@ -41,7 +41,6 @@ OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 Plugin = Precision | ClusterEnvironment | CheckpointIO | LayerSync
 
 _Arguments = ParamSpec("_Arguments")
-Returned = TypeVar("Returned")
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric")
 
@@ -122,15 +121,15 @@ def quiet_lightning() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _from_checkpoint(method: Callable[_Arguments, Returned]) -> Callable[_Arguments, Returned]:
+def _from_checkpoint(method: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
     """A method of a Trainer that says in one sentence from which checkpoint a training cannot go on."""
 
     @wraps(method)
-    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Returned:
+    def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         trainer = cast(Trainer, args[0])
         trainer.begun = False
         try:
-            return method(*args, **kwargs)
+            method(*args, **kwargs)
         except DAMAGED as error:
             if trainer.ckpt_path is None or trainer.begun or isinstance(error, OSError | ValueError):
                 raise
@@ -200,8 +199,7 @@ class Trainer(pytorch.Trainer):
             raise ValueError(f"Trainer: check_val_every_n_epoch is {every}; give 1 or more, or none for no epochs.")
         own: list[Callback] = [_Defaults(threads), *_as_list(callbacks)]
         plugged: list[Plugin] = _as_list(plugins)
-        stoppable = any(isinstance(each, Preemption) for each in own)
-        if settings.get("enable_checkpointing") is not False and not stoppable:
+        if settings.get("enable_checkpointing") is not False and not any(isinstance(each, Preemption) for each in own):
             own.append(Preemption())
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugged):
             plugged.append(AtomicCheckpointIO())

@@ -83,7 +83,6 @@ class _Process(Submitted[_T]):
         self.pipe: Connection | None = None
 
     def start(self) -> None:
-        """Start the process."""
         context: Any = multiprocessing.get_context(_method())
         self._begun = perf_counter()
         self.pipe, theirs = context.Pipe(duplex=False)
@@ -165,7 +164,6 @@ class _Pool:
             raise
 
     def give_up(self) -> None:
-        """End all processes."""
         for each in (*self._running, *self._waiting):
             each.give_up()
 
@@ -243,11 +241,10 @@ def _method() -> str:
 
 def _starts_quietly() -> bool:
     """Whether a new process does not run the caller's script again, as one that is spawned would."""
-    if _method() == "fork":
-        return True
     main = sys.modules["__main__"]
     file, spec = getattr(main, "__file__", None), getattr(main, "__spec__", None)
-    return file is None or Path(file).stem == "lit-metanas" or (spec is not None and spec.name.endswith("__main__"))
+    ours = file is None or Path(file).stem == "lit-metanas" or (spec is not None and spec.name.endswith("__main__"))
+    return _method() == "fork" or ours
 
 
 @contextmanager

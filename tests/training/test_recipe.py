@@ -61,13 +61,13 @@ def test_learning_rates_against_the_formula(steps: int, warmup: float) -> None:
 @pytest.mark.parametrize("average", [0.1, 0.5, 1.0])
 def test_averaged_weights_against_a_plain_loop(average: float, monkeypatch: pytest.MonkeyPatch) -> None:
     one, states = child(average=average), list[dict[str, Tensor]]()
-    plain = WeightAverage.update
+    plain = WeightAverage.update_parameters
 
     def recorded(self: WeightAverage, network: nn.Module) -> None:
         states.append(state_of(one))
         plain(self, network)
 
-    monkeypatch.setattr(WeightAverage, "update", recorded)
+    monkeypatch.setattr(WeightAverage, "update_parameters", recorded)
     fit_child(one, split(), seed=0)
     assert len(states) == 12
     expected = {name: value.double() for name, value in states[0].items()}

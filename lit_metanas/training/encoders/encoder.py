@@ -42,8 +42,7 @@ NAME_BYTES = 16
 
 def multiply_adds(network: nn.Module, shape: Shape) -> int:
     """Those of a network for an input of a shape, as torch counts them; also of an exported program."""
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(blank_inputs(2, shape))
     return counter.get_total_flops() // 4  # a flop is half of one, and there are two inputs
 
@@ -120,22 +119,18 @@ class Encoder:
         own = self.preprocessing
         if not isinstance(own, LogMel) or not isinstance(heard, LogMel):
             return self
-        steps = own.steps_of(round(heard.longest / heard.rate * own.rate))
-        longer = replace(own, steps=max(own.steps, steps))
+        longer = replace(own, steps=max(own.steps, own.steps_of(round(heard.longest / heard.rate * own.rate))))
         return replace(self, preprocessing=longer, shape=longer.shape)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of data that it is for, by name."""
-        if self.preprocessing is None:
-            return ("images",)
-        return (self.preprocessing.noun,)
+        return (getattr(self.preprocessing, "noun", "images"),)
 
     @cached_property
     def digest(self) -> str:
         """Of its weights, of what it is, and of its inputs."""
-        made = "" if self.preprocessing is None else self.preprocessing.digest
-        what = [self.about, str(self.network), plain_shape(self.shape), made]
+        what = [self.about, str(self.network), plain_shape(self.shape), getattr(self.preprocessing, "digest", "")]
         weights = tensor_digest(*self.network.state_dict().values())
         return hashlib.sha256(f"{weights} {what}".encode()).hexdigest()
 

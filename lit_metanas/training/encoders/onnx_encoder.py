@@ -104,5 +104,6 @@ def speech_encoder(name: str, network: nn.Module) -> partial[Encoder]:
     bands: dict[str, Any] = {"bins": SPEECH_BANDS, "window": 0.032, "lowest": 60.0, "highest": 3800.0}
     mean = math.log(FLOOR) - SILENCE * math.log(10)  # the logarithms to the base of ten of 16-bit samples
     made = LogMel(rate=16_000, floor=FLOOR, mean=mean, deviation=math.log(10), **bands)
-    about = "Google's speech embedding"
-    return partial(Encoder, name, SpeechWindows(network), made.shape, about, made, license="Apache-2.0")
+    return partial(
+        Encoder, name, SpeechWindows(network), made.shape, "Google's speech embedding", made, license="Apache-2.0"
+    )

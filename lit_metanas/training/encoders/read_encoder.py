@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +59,7 @@ class Normalised(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images in [0, 1], shape ``(n, channels, height, width)``, to features."""
-        features: Tensor = self.network((inputs - self.mean) / self.deviation)
-        return features
+        return cast(Tensor, self.network((inputs - self.mean) / self.deviation))
 
 
 def read_encoder(
@@ -271,8 +271,8 @@ def _fitting(stem: str, weights: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
 def _headless(name: str, last: str, weights: Mapping[str, Tensor]) -> nn.Module:
     from torchvision import models
 
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of how its weights begin, which are replaced
+    # It may warn of how its weights begin, which are replaced.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         network: nn.Module = models.get_model(name)
     network.set_submodule(last, nn.Identity())
     network.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
@@ -299,9 +299,7 @@ def _without_numbers(name: str) -> nn.Module:
     """A classifier of torchvision on the device ``meta``; an empty network for those that need numbers to be made."""
     from torchvision import models
 
-    # On `meta` no weight is drawn or takes memory.
-    with suppress(NotImplementedError), warnings.catch_warnings(), torch.device("meta"):
-        warnings.simplefilter("ignore")  # of how the weights begin, which are replaced
-        network: nn.Module = models.get_model(name)
-        return network
+    # On `meta` no weight is drawn or takes memory. It may warn of how the weights begin, which are replaced.
+    with suppress(NotImplementedError), warnings.catch_warnings(action="ignore"), torch.device("meta"):
+        return cast(nn.Module, models.get_model(name))
     return nn.Identity()

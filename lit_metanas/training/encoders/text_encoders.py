@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -106,8 +106,7 @@ class TransformerLayer(nn.Module):
         scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5 + hidden
         found = (scores.softmax(3) @ value).transpose(1, 2).flatten(2)
         inputs = self.attended(inputs + self.output(found))
-        whole: Tensor = self.normalised(inputs + self.down(F.gelu(self.up(inputs))))
-        return whole
+        return cast(Tensor, self.normalised(inputs + self.down(F.gelu(self.up(inputs)))))
 
 
 class SentenceTransformer(nn.Module):
@@ -138,9 +137,11 @@ class SentenceTransformer(nn.Module):
             TransformerLayer(width, config["num_attention_heads"], config["intermediate_size"], eps)
             for _ in range(config["num_hidden_layers"])
         )
-        names = {"normalised": "embeddings.LayerNorm"}
-        for place in range(len(self.layers)):
-            names |= {f"layers.{place}.{own}": f"encoder.layer.{place}.{one}" for own, one in TRANSFORMER_NAMES.items()}
+        names = {"normalised": "embeddings.LayerNorm"} | {
+            f"layers.{place}.{own}": f"encoder.layer.{place}.{one}"
+            for place in range(len(self.layers))
+            for own, one in TRANSFORMER_NAMES.items()
+        }
         ends = ("weight", "bias")
         weights = {f"{own}.{end}": stored[f"{one}.{end}"].float() for own, one in names.items() for end in ends}
         self.load_state_dict({**weights, "words": self.words, "places": self.places})
@@ -200,8 +201,7 @@ class PieceConvolutions(nn.Module):
         own = self.get_buffer
         normalised = F.layer_norm(whole.transpose(1, 2), own("ln_g").shape, own("ln_g"), own("ln_b"), self.margin)
         number = known.sum(2)
-        total = (known @ normalised)[:, 0] @ own("cnn_W") + number * own("cnn_b")
-        first = total / number.sqrt()
+        first = ((known @ normalised)[:, 0] @ own("cnn_W") + number * own("cnn_b")) / number.sqrt()
         second = (first @ own("p1") + (first @ own("d0")).relu() @ own("d1")).relu()
         return unit_length((second @ own("p3") + (second @ own("d2")).relu() @ own("d3")).tanh())
 
@@ -260,10 +260,8 @@ class _ForeignError(Exception):
 
 
 def _tensors(file: Path) -> Mapping[str, Tensor]:
-    stored: Mapping[str, Tensor] = import_extra("safetensors.torch", "encoders", "An encoder of texts").load(
-        read_regular(file, LARGEST_PROGRAM)
-    )
-    return stored
+    reader = import_extra("safetensors.torch", "encoders", "An encoder of texts")
+    return cast(Mapping[str, Tensor], reader.load(read_regular(file, LARGEST_PROGRAM)))
 
 
 def _tokens(file: Path) -> PretrainedTokens:
@@ -286,8 +284,7 @@ def _of_folder(folder: Path) -> Read:
     tokens, stored = _tokens(folder / TOKENIZER), _tensors(folder / VECTORS)
     prefix = {name.partition("embeddings.")[0] for name in stored if "word_embeddings" in name}
     weights = {name.removeprefix(*prefix): one for name, one in stored.items()}
-    begin, end = tokens.ends
-    network = SentenceTransformer(config, weights, begin, end)
+    network = SentenceTransformer(config, weights, *tokens.ends)
     return network, tokens, f"a transformer of {config['num_hidden_layers']} layers"
 
 

@@ -240,9 +240,7 @@ def export_child(
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    example = blank_inputs(2, shape)
-    if example.is_floating_point():
-        example = example.float()
+    example = inputs_like(blank_inputs(2, shape), torch.empty(0, dtype=torch.float32))
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
     whole, _ = goal.program_of(network)
@@ -255,9 +253,7 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    translated = b""
-    if onnx:
-        translated = onnx_program(program, whole, shape)
+    translated = onnx and onnx_program(program, whole, shape)
     digest = hashlib.sha256(content).hexdigest()
     described = describe_network(StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest))
     # All is made before an earlier network's files are touched.
@@ -277,8 +273,7 @@ def export_child(
 
 def program_bytes(export: Callable[[str], None]) -> int:
     """The size of the program that is exported to a folder, which is removed."""
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the export itself warns
+    with TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):  # the export itself warns
         export(folder)
         return (Path(folder) / PROGRAM).stat().st_size
 

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from lit_metanas.inputs.batches import blank_inputs, channels_last, inputs_like
+from lit_metanas.inputs.batches import as_floats, blank_inputs, channels_last, inputs_like
 from lit_metanas.inputs.shapes import Shape
 from lit_metanas.meta import InnerLoop, Learner, Parameters
 from lit_metanas.meta.inner_loop import Adaptation
@@ -79,7 +79,7 @@ class RunningStatistics:
         if not all(isinstance(task, Tensor) and task.shape[1:] == size for task in state["tasks"]):
             raise ValueError("a task has inputs of another shape")
         self.values, self.step = dict(values), step
-        self._restored = [_unpack(task) for task in state["tasks"]]
+        self._restored = [as_floats(task) for task in state["tasks"]]
         first = len(self._restored) % world
         self._mine = deque((task,) for task in self._restored[first + rank :: world])
 
@@ -103,15 +103,9 @@ def _pack(images: Tensor) -> Tensor:
     """Images as bytes if these hold them exactly, else as they are; on the CPU."""
     images = images.cpu()
     coarse = (images * 255).round().clamp(0, 255).to(torch.uint8)
-    if torch.equal(_unpack(coarse).to(images), images):
+    if torch.equal(as_floats(coarse).to(images), images):
         return coarse
     return images.clone()
-
-
-def _unpack(images: Tensor) -> Tensor:
-    if images.dtype == torch.uint8:
-        return images.float().div(255)
-    return images
 
 
 class AdaptedLogits:
@@ -174,8 +168,9 @@ class AdaptedLogits:
         if architecture not in self.statistics:
             mixture = one_hot(self._space.choices, architecture)
             # Without images, where nothing was trained, these are empty.
-            found = embed_and_record(learner.supernet, parameters.weights, mixture, self._images)
-            self.statistics[architecture] = found[1]
+            _, self.statistics[architecture] = embed_and_record(
+                learner.supernet, parameters.weights, mixture, self._images
+            )
         learner = replace(learner, relaxation=Derived(self._space), statistics=self.statistics[architecture])
         self.found.append(architecture)
         self.cost += Cost(

@@ -81,9 +81,9 @@ class MetaRecipe:
         if self.distance not in _HEADS:
             raise ValueError(f"MetaRecipe: distance is '{self.distance}'; use {', '.join(get_args(Distance))}.")
         if self.augmentation is not None and self.augmentation not in _AUGMENTATIONS:
-            known = ", ".join(get_args(Changes))
             raise ValueError(
-                f"MetaRecipe: augmentation is '{self.augmentation}'; use {known}, or leave it to the data."
+                f"MetaRecipe: augmentation is '{self.augmentation}'; use {', '.join(get_args(Changes))}, or leave it "
+                "to the data."
             )
 
     def replace(self, changes: RecipeFields) -> MetaRecipe:

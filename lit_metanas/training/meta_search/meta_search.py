@@ -156,8 +156,7 @@ class MetaSearch(MetaLearned):
         """
         logits, relaxation = self.logits.tree(), self.learner.relaxation
         noise = relaxation.draw_noise(logits, task_generator(self.seed, int(self.outer_steps), 0))
-        mixture = relaxation(logits, noise, self.progress)
-        return {name: gate.weights.detach() for name, gate in mixture.items()}
+        return {name: gate.weights.detach() for name, gate in relaxation(logits, noise, self.progress).items()}
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimizer for weights and head, one for logits."""

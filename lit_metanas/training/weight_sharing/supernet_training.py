@@ -281,8 +281,7 @@ class SupernetTraining(LightningModule):
 
     def inheritance(self, architecture: Architecture) -> dict[str, Tensor]:
         """What a child inherits: weights, classifier, and its batch-norm statistics."""
-        weights = {name: tensor.detach() for name, tensor in self.weights.items()}
-        return {**weights, **self.statistics(architecture)}
+        return {name: tensor.detach() for name, tensor in self.weights.items()} | self.statistics(architecture)
 
 
 def copy_named(own: Mapping[str, Tensor], given: Mapping[str, Tensor], space: SearchSpace) -> None:
