@@ -199,7 +199,8 @@ class Teacher:
         digest, outputs = None, None
         if len(further):
             inputs = _inputs(known, further)
-            digest, outputs = tensor_digest(inputs), self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
+            digest = tensor_digest(inputs)
+            outputs = self._outputs(Split(inputs, torch.zeros(len(inputs))), columns)
         number, each = sum(map(len, parts.values())) + len(further), multiply_adds(self.model.network, self.model.shape)
         cost = Cost(images=number, flops=number * each, seconds=perf_counter() - begin)
         return Lesson(Distillation(task.goal), parts, cost, further, digest, outputs, len(texts))

@@ -176,9 +176,10 @@ class TaskStart(MetaWeights):
     def parse(cls, entry: Mapping[str, Any], state: Mapping[str, Any]) -> TaskStart:
         """The content of an entry and a state dict."""
         weights, outputs = weights_within(state, SUPERNET_WEIGHTS), weights_within(state, OUTPUT_WEIGHTS)
-        sizes = {value.shape[:1] for value in outputs.values()}
-        if not weights or len(sizes) != 1 or sizes == {torch.Size()}:
+        if not weights or len({value.shape[:1] for value in outputs.values()}) != 1:
             raise ValueError("there are no weights, or their numbers of outputs are none or several")
+        if not all(value.ndim for value in outputs.values()):
+            raise ValueError("an output has no weights")
         plain, space = read_plain(entry), read_field(str, entry["space"], "its space")
         size = math.prod(plain["shape"])
         if isinstance(plain["shape"], TokenShape | TextRowShape):

@@ -125,12 +125,15 @@ class Encoder:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of data that it is for, by name."""
-        return (getattr(self.preprocessing, "noun", "images"),)
+        if self.preprocessing is None:
+            return ("images",)
+        return (self.preprocessing.noun,)
 
     @cached_property
     def digest(self) -> str:
         """Of its weights, of what it is, and of its inputs."""
-        what = [self.about, str(self.network), plain_shape(self.shape), getattr(self.preprocessing, "digest", "")]
+        made = "" if self.preprocessing is None else self.preprocessing.digest
+        what = [self.about, str(self.network), plain_shape(self.shape), made]
         weights = tensor_digest(*self.network.state_dict().values())
         return hashlib.sha256(f"{weights} {what}".encode()).hexdigest()
 

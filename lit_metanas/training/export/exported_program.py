@@ -240,7 +240,9 @@ def export_child(
     for tensor in (*network.parameters(), *network.buffers()):
         # An archive of tensors that are views, or laid out channels-last, would be loaded from guesses.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    example = inputs_like(blank_inputs(2, shape), torch.empty(0, dtype=torch.float32))
+    example = blank_inputs(2, shape)
+    if example.is_floating_point():
+        example = example.float()
     goal = objective or Classification(len(classes))
     _check_outputs(network, example, goal, classes)
     whole, _ = goal.program_of(network)
@@ -253,7 +255,9 @@ def export_child(
             "changed. torch.export.load takes it as it is.",
             stacklevel=2,
         )
-    translated = onnx and onnx_program(program, whole, shape)
+    translated = b""
+    if onnx:
+        translated = onnx_program(program, whole, shape)
     digest = hashlib.sha256(content).hexdigest()
     described = describe_network(StoredNetwork(dict(architecture), tuple(classes), shape, preprocessing, goal, digest))
     # All is made before an earlier network's files are touched.
