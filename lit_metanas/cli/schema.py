@@ -22,6 +22,7 @@ from lit_metanas.cli.verbs import KEYS
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.packages import loaded_subclasses
 from lit_metanas.io.text import printable
+from lit_metanas.records.record import grouped
 from lit_metanas.report.report_verb import report
 from lit_metanas.training import Trainer
 
@@ -147,9 +148,7 @@ class SchemaBuilder:
             "then": {"allOf": one_of},
         }
         if not any(one["additionalProperties"] for one in objects):  # the class may be that of another file
-            given: dict[str, list[Schema]] = {}
-            for key, value in (pair for one in objects for pair in one["properties"].items()):
-                given.setdefault(key, []).append(value)
+            given = grouped(pair for one in objects for pair in one["properties"].items())
             whole["else"] = {"properties": {"init_args": _object({key: _any_of(own) for key, own in given.items()})}}
         if is_dataclass(base):  # its fields may stand alone
             is_class = {"anyOf": [{"required": ["class_path"]}, {"required": ["init_args"]}]}

@@ -167,7 +167,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             merge_row_file(self.directory / "results.json", ResultRow, self.results)
             merge_row_file(self.directory / "architectures.json", ArchitectureRow, [pair.chosen for pair in pairs])
             # A search without any score leaves no record.
-            if scored := [record for record in self.records if _has_score(record)]:
+            scored = [one for one in self.records if any(each.scored and isfinite(each.value) for each in one.trials)]
+            if scored:
                 merge_record_lines(self.directory / "records.jsonl", scored)
             if not any(anew for _, anew in gathered):
                 print(f"The search in '{self.directory}' was already finished: nothing was done.")
@@ -222,10 +223,6 @@ def write_pair(folder: Path, pair: ComparisonRow, settings: str) -> None:
     write_record_lines(folder / "record.jsonl", [pair.record])
     write_whole(folder / "settings.json", settings)
     write_results(folder / "result.json", [pair.result])
-
-
-def _has_score(record: SearchRecord) -> bool:
-    return any(trial.scored and isfinite(trial.value) for trial in record.trials)
 
 
 def _text(settings: Mapping[str, Any]) -> str:
@@ -330,5 +327,6 @@ class TableSearch(Comparison[Table, QuerySearcher]):
             hardware=hardware(),
             config=self.config,
         )
-        value = found.record.value_of(found.architecture, {})
-        return ComparisonRow.of(result, found.record, value=value, metric=self.signal)
+        return ComparisonRow.of(
+            result, found.record, value=found.record.value_of(found.architecture, {}), metric=self.signal
+        )

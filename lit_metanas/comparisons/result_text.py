@@ -84,17 +84,18 @@ def _network_lines(result: ResultFields) -> list[str]:
     tried = number_of(result.cost.queries, "architecture")
     if result.untried:
         tried += f"; the budget did not pay for {result.untried} more"
-    facts = {
-        describe_networks(result.ensemble, result.linear): (
-            f"{result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"
-        ),
-        "encoder, included": result.encoder,
-        "latency": latency_in_words(result),
-        "tried": result.cost.queries and tried,
-        "linear model": result.linear_model,
-        "rival": result.rival,
-    }
-    return _wrapped(facts)
+    return _wrapped(
+        {
+            describe_networks(result.ensemble, result.linear): (
+                f"{result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"
+            ),
+            "encoder, included": result.encoder,
+            "latency": latency_in_words(result),
+            "tried": result.cost.queries and tried,
+            "linear model": result.linear_model,
+            "rival": result.rival,
+        }
+    )
 
 
 def _cost_lines(result: ResultFields) -> list[str]:

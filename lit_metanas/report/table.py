@@ -96,8 +96,9 @@ def tables(
     methods = list(dict.fromkeys(result.method for result in results))
     for name in (reference, scratch):
         if name is not None and name not in methods:
-            shown = printable(", ".join(methods), 300)
-            raise ValueError(f"No result has the method '{name}': the results have {shown}.")
+            raise ValueError(
+                f"No result has the method '{name}': the results have {printable(', '.join(methods), 300)}."
+            )
     return [_table(own, reference, scratch) for own in by_protocol(results)]
 
 

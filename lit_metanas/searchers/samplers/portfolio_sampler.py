@@ -45,8 +45,9 @@ class SourceScores:
                 tasks[name] = {member: (trial.value - low) / (high - low) for member, trial in best.items()}
         self.members = tuple(dict.fromkeys(member for heights in tasks.values() for member in heights))
         # The members of each architecture.
-        places = ((member.architecture, place) for place, member in enumerate(self.members))
-        self.places: dict[Architecture | None, list[int]] = grouped(places)
+        self.places: dict[Architecture | None, list[int]] = grouped(
+            (member.architecture, place) for place, member in enumerate(self.members)
+        )
         scores = [heights.get(member, nan) for heights in tasks.values() for member in self.members]
         self.scores = torch.tensor(scores, dtype=torch.float64).view(len(tasks), len(self.members))  # NaN if not tried
         self.cost = cost_of(records)
