@@ -35,7 +35,6 @@ arguments through all classes that are loaded, among them all of torch's modules
 whose type is a class of classes.)"""
 
 PLAIN: dict[Any, Any] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
-"""The words for types of values."""
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -191,9 +190,7 @@ class SchemaBuilder:
 
     def _name(self, one: type) -> str:
         """The name of a class in configurations: alone if it is public, else behind its module."""
-        if one in self.public:
-            return one.__name__
-        return f"{one.__module__}.{one.__name__}"
+        return one.__name__ if one in self.public else f"{one.__module__}.{one.__name__}"
 
 
 def _hints(function: Any) -> Mapping[str, Any]:

@@ -170,7 +170,6 @@ def explained(
 
 
 WORST_SHOWN = 20
-"""The most errors that are shown."""
 
 
 class TestedPart(NamedTuple):

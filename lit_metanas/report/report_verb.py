@@ -218,9 +218,7 @@ def _drawable(row: ResultRow) -> ResultRow:
 
 
 def _finite(number: float, instead: float) -> float:
-    if math.isfinite(number):
-        return number
-    return instead
+    return number if math.isfinite(number) else instead
 
 
 def _on_axes(trial: Trial) -> bool:

@@ -76,9 +76,7 @@ def _nearest(distribution: IntDistribution | FloatDistribution, value: float) ->
     if step is not None:
         value = low + round((value - low) / step) * step
     value = min(max(value, low), distribution.high)
-    if isinstance(distribution, IntDistribution):
-        return round(value)
-    return float(value)
+    return round(value) if isinstance(distribution, IntDistribution) else float(value)
 
 
 FRUITLESS_DRAWS = 200

@@ -142,9 +142,7 @@ class MetaSearchedArchitecture(Searcher):
         return MetaCheckpoint.read(self.start).cost
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        if self.inherit:
-            return MetaCheckpoint.read(self.start)
-        return None
+        return MetaCheckpoint.read(self.start) if self.inherit else None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:

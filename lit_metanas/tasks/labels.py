@@ -151,9 +151,7 @@ def are_label_sets(labels: Any) -> bool:
 
 def learned_as_sets(labels: Any, wanted: str | None) -> bool:
     """Whether labels are learned as sets of classes: as wanted, or as they look."""
-    if wanted is None:
-        return are_label_sets(labels)
-    return wanted == SeveralLabels.kind
+    return are_label_sets(labels) if wanted is None else wanted == SeveralLabels.kind
 
 
 def separator_of(labels: Any) -> str:

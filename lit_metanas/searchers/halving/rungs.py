@@ -176,9 +176,7 @@ class Race:
 
 def _once(cost: Cost, repeated: bool) -> Cost:
     """A cost without its query, if the same query was paid for before."""
-    if repeated:
-        return replace(cost, queries=0)
-    return cost
+    return replace(cost, queries=0) if repeated else cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:
