@@ -62,8 +62,7 @@ def _names_in(message: str) -> list[str]:
 
 def _nearest_key(message: str, keys: Sequence[str]) -> str:
     """The right name of an unknown option, as the end of a sentence; empty if none is near."""
-    unknown = _UNKNOWN.search(message)
-    if unknown is None:
+    if (unknown := _UNKNOWN.search(message)) is None:
         return ""
     word = unknown[1] or unknown[2]
     first = word.partition(".")[0]

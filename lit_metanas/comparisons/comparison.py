@@ -141,8 +141,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             name, shared = self.identify(batch)
             for method, searcher in self.methods.items():
                 folder, settings = self.folder(name, method), _text({"method": settings_of(searcher), **shared})
-                pair = read_pair(folder, settings)
-                if pair is None:
+                if (pair := read_pair(folder, settings)) is None:
                     self._anew += 1
                     pair = self.run_method(batch, method, searcher)
                     write_pair(folder, pair, settings)
@@ -288,8 +287,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         config: str = "",
     ) -> None:
         super().__init__(methods, {"signal": signal, "test": test}, flops, queries, seed, directory, config)
-        own = [name for name, searcher in methods.items() if searcher.estimator is not None]
-        if own:
+        if own := [name for name, searcher in methods.items() if searcher.estimator is not None]:
             raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
         self.signal = signal
         self.test = test

@@ -53,11 +53,9 @@ class TargetTaskDataModule(RankedData):
             ValueError: there are fewer tasks than processes.
         """
         module = getattr(self.trainer, "lightning_module", None)
-        shape = getattr(module, "input_shape", None)
-        if shape is not None:
+        if (shape := getattr(module, "input_shape", None)) is not None:
             self.tasks.bring_to(shape)
-        preprocessing = getattr(module, "preprocessing", None)
-        if preprocessing is not None:
+        if (preprocessing := getattr(module, "preprocessing", None)) is not None:
             self.tasks.take_preprocessing(preprocessing)
         if len(self.tasks) < self.world_size:
             raise ValueError(
