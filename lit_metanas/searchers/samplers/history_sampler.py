@@ -51,8 +51,10 @@ class History:
         self.trials = [one for one in others if one.state in UNFAILED]
         self.completed = [one for one in self.trials if one.state == TrialState.COMPLETE]
         failures = Counter(identities(one.params).key for one in others if one.state == TrialState.FAIL)
-        self._tried = {key for key, times in failures.items() if times >= CHANCES}
-        self._tried |= {identities(one.params).key for one in self.trials}
+        self._tried = {
+            *(key for key, times in failures.items() if times >= CHANCES),
+            *(identities(one.params).key for one in self.trials),
+        }
         # Storages differ in the order of parameters, and draws should not.
         self.distributions = dict(sorted(distributions.items()))
         self._sign = {StudyDirection.MAXIMIZE: -1.0}.get(direction, 1.0)
