@@ -69,8 +69,7 @@ def _nearest_key(message: str, keys: Sequence[str]) -> str:
     for name in _names_in(message):
         if (near := nearest(first, _arguments_of(name))) is not None:
             return f": did you mean '{near}'?"
-    near = nearest(word, keys) or nearest(first, keys)
-    if near is None:
+    if (near := nearest(word, keys) or nearest(first, keys)) is None:
         return ""
     if word.startswith(f"{near}."):  # it lacks nothing but its dashes
         near = word

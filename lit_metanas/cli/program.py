@@ -277,8 +277,8 @@ def configuration(parser: LightningArgumentParser, args: ArgsType) -> Namespace:
     if isinstance(args, list):
         verb = next((word for word in args[:1] if word in TRAINER_VERBS), "")
         args = words = with_bases(args, verb)
-    known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads",
-             *(f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters)]  # fmt: skip
+    known = ["config", "seed_everything", "trainer", "model", "data", "ckpt_path", "trainer.threads"]
+    known += [f"trainer.{name}" for name in inspect.signature(pytorch.Trainer).parameters]
     try:
         config = parse_with_classes(parser, args)
     except Exception as error:  # whatever a configuration makes a parser raise, it is wrong

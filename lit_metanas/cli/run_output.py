@@ -182,8 +182,7 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
         if scores := _scores(trainer.callback_metrics, prefix):
             said = f"{part} {scores}, after {duration(seconds)}; "
     kept = [Path(each.best_model_path) for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
-    checkpoint = next((short_path(path) for path in kept if path.is_file()), None)
-    if checkpoint is None:
+    if (checkpoint := next((short_path(path) for path in kept if path.is_file()), None)) is None:
         return [f"fit: {said}no checkpoint was kept."]
     lines = [f"fit: {said}the checkpoint is {checkpoint}."]
     if type(module).test_step is not LightningModule.test_step:

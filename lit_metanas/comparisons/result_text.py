@@ -84,18 +84,17 @@ def _network_lines(result: ResultFields) -> list[str]:
     tried = number_of(result.cost.queries, "architecture")
     if result.untried:
         tried += f"; the budget did not pay for {result.untried} more"
-    return _wrapped(
-        {
-            describe_networks(result.ensemble, result.linear): (
-                f"{result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"
-            ),
-            "encoder, included": result.encoder,
-            "latency": latency_in_words(result),
-            "tried": result.cost.queries and tried,
-            "linear model": result.linear_model,
-            "rival": result.rival,
-        }
-    )
+    facts = {
+        describe_networks(result.ensemble, result.linear): (
+            f"{result.parameters:,} parameters, {result.flops:,} multiply-adds an {one}"
+        ),
+        "encoder, included": result.encoder,
+        "latency": latency_in_words(result),
+        "tried": result.cost.queries and tried,
+        "linear model": result.linear_model,
+        "rival": result.rival,
+    }
+    return _wrapped(facts)
 
 
 def _cost_lines(result: ResultFields) -> list[str]:

@@ -315,7 +315,7 @@ def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[fl
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
     """Tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account."""
-    return math.ceil(meta / (scratch - search)) if search < scratch else math.inf
+    return math.inf if search >= scratch else math.ceil(meta / (scratch - search))
 
 
 def _scores(results: Iterable[ResultRow]) -> Iterator[tuple[tuple[int, str, int], float]]:

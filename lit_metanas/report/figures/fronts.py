@@ -43,12 +43,11 @@ def draw_fronts(results: Sequence[ResultRow]) -> Figure | None:
     fronts = (result for result in results if result.front)
     searches = grouped(((one.task_id, measure), one) for one in fronts for measure in one.front[0].measures)
     methods = methods_of(results)
-    return draw_panels(
-        [
-            partial(_panel, title=f"Task {task}", measure=measure, results=own[:MOST_METHODS], methods=methods)
-            for (task, measure), own in list(searches.items())[:PANELS]
-        ]
-    )
+    panels = [
+        partial(_panel, title=f"Task {task}", measure=measure, results=own[:MOST_METHODS], methods=methods)
+        for (task, measure), own in list(searches.items())[:PANELS]
+    ]
+    return draw_panels(panels)
 
 
 def draw_tested(result: SearchResult) -> Figure:
