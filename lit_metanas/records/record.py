@@ -72,6 +72,7 @@ class Cost:
         return float(getattr(self, account))
 
 
+@dataclass(eq=False, kw_only=True)
 class Budget:
     """A limit, and the cost so far; a limit of None is no limit.
 
@@ -86,10 +87,9 @@ class Budget:
         False
     """
 
-    def __init__(self, *, queries: int | None = None, flops: float | None = None) -> None:
-        self.queries = queries
-        self.flops = flops
-        self.spent = Cost()
+    queries: int | None = None
+    flops: float | None = None
+    spent: Cost = field(default_factory=Cost, init=False)
 
     def affords(self, cost: Cost) -> bool:
         """Whether ``cost`` still fits."""
