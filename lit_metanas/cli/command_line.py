@@ -189,8 +189,7 @@ def _with_data(args: list[str], *keys: str) -> list[str]:
     ]
     given = {word.partition("=")[0] for word in args}
     for key in keys:
-        place = _place_of_data(args)
-        if place is not None and f"--{key}" not in given:
+        if (place := _place_of_data(args)) is not None and f"--{key}" not in given:
             args[place] = f"--{key}={args[place]}"
     return args
 

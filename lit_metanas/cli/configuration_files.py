@@ -128,8 +128,10 @@ def _layers(path: str) -> list[str]:
         if not isfile(following) and not Path(base).suffix:
             following = configuration_path(base)
         if not isfile(following):
-            what = f"There is no file '{base[:80]}', the '{BASE}' of '{normpath(layers[0])}'"
-            raise UsageError(f"{what}: paths are relative to the file they are in.")
+            raise UsageError(
+                f"There is no file '{base[:80]}', the '{BASE}' of '{normpath(layers[0])}': paths are relative to the "
+                "file they are in."
+            )
         if any(samefile(following, layer) for layer in layers):
             raise UsageError(f"'{normpath(following)}' is based on itself: remove '{BASE}' from one of its bases.")
         layers.insert(0, following)

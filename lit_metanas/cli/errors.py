@@ -13,7 +13,7 @@ from pathlib import Path
 
 import lit_metanas
 from lit_metanas.io.allocator import is_out_of_memory
-from lit_metanas.io.text import nearest, printable, shorten, without_passwords
+from lit_metanas.io.text import hint, printable, shorten, without_passwords
 
 _FULL = "free some space, and go on as after an interruption: what was complete is kept."
 _CLOSED = "give a path that can be read and, for results, written to."
@@ -50,9 +50,8 @@ class UsageError(Exception):
 
 def near_miss(word: str, candidates: Iterable[str]) -> str:
     """``: did you mean 'x'?``, or a full stop where nothing is near."""
-    if (near := nearest(word, candidates)) is None:
-        return "."
-    return f": did you mean '{near}'?"
+    near = hint(word, candidates, "")
+    return f": {near}" if near else "."
 
 
 def describe(error: BaseException) -> str:
@@ -143,8 +142,10 @@ def describe_known(error: Exception) -> str | None:
             "`wandb login`, fix the network, or keep the run here with --trainer.logger.init_args.offline true."
         )
     if is_out_of_memory(error):
-        reason = describe(error).rstrip(": ")
-        return f"Out of memory ({reason}): give fewer or smaller examples, or smaller batches or networks."
+        return (
+            f"Out of memory ({describe(error).rstrip(': ')}): give fewer or smaller examples, or smaller batches or "
+            "networks."
+        )
     if _is_lost(error):
         return (
             f"Another process has ended ({shorten(text, 200)}): see what it said; `fit` goes on with --ckpt_path and "
@@ -181,8 +182,10 @@ def is_from_checkpoint(error: BaseException) -> bool:
         return False
     from lightning.pytorch.trainer.connectors import checkpoint_connector
 
-    frames = traceback.extract_tb(error.__traceback__)
-    return any(each.filename == checkpoint_connector.__file__ and "restore" in each.name for each in frames)
+    return any(
+        each.filename == checkpoint_connector.__file__ and "restore" in each.name
+        for each in traceback.extract_tb(error.__traceback__)
+    )
 
 
 def nobody_reads(error: BaseException) -> bool:

@@ -62,16 +62,14 @@ def _names_in(message: str) -> list[str]:
 
 def _nearest_key(message: str, keys: Sequence[str]) -> str:
     """The right name of an unknown option, as the end of a sentence; empty if none is near."""
-    unknown = _UNKNOWN.search(message)
-    if unknown is None:
+    if (unknown := _UNKNOWN.search(message)) is None:
         return ""
     word = unknown[1] or unknown[2]
     first = word.partition(".")[0]
     for name in _names_in(message):
         if (near := nearest(first, _arguments_of(name))) is not None:
             return f": did you mean '{near}'?"
-    near = nearest(word, keys) or nearest(first, keys)
-    if near is None:
+    if (near := nearest(word, keys) or nearest(first, keys)) is None:
         return ""
     if word.startswith(f"{near}."):  # it lacks nothing but its dashes
         near = word

@@ -30,6 +30,7 @@ from lit_metanas.io.files import read_regular, set_aside, short_path, write_whol
 from lit_metanas.io.locks import is_further_process
 from lit_metanas.io.text import duration, number_of, printable
 from lit_metanas.io.yaml_files import read_yaml
+from lit_metanas.records.record import grouped
 from lit_metanas.records.result_files import EXPORT, best_networks, kept_networks
 from lit_metanas.records.rows import ResultRow
 from lit_metanas.records.statistics import percent
@@ -112,8 +113,7 @@ def wandb_in(root: Path, verb: str, loggers: Any, configured: Any, *, goes_on: b
     if RUN_NAME not in os.environ:
         given.setdefault("name", f"{root} {verb}")
     # The first process alone writes to W&B.
-    first = getattr(rank_zero_only, "rank", 0) == 0
-    if first and RUN_ID not in os.environ and not {"version", "id"} & given.keys():
+    if getattr(rank_zero_only, "rank", 0) == 0 and RUN_ID not in os.environ and not {"version", "id"} & given.keys():
         given["id"] = run_id(root / f"wandb.{verb}.id", goes_on=goes_on)
     return WandbLogger(**given)
 
@@ -182,8 +182,7 @@ def end_of_fit(trainer: Trainer, module: LightningModule, *, config: Path, secon
         if scores := _scores(trainer.callback_metrics, prefix):
             said = f"{part} {scores}, after {duration(seconds)}; "
     kept = [Path(each.best_model_path) for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
-    checkpoint = next((short_path(path) for path in kept if path.is_file()), None)
-    if checkpoint is None:
+    if (checkpoint := next((short_path(path) for path in kept if path.is_file()), None)) is None:
         return [f"fit: {said}no checkpoint was kept."]
     lines = [f"fit: {said}the checkpoint is {checkpoint}."]
     if type(module).test_step is not LightningModule.test_step:
@@ -215,9 +214,7 @@ def end_of_search(module: LightningModule) -> list[str]:
 
     if isinstance(module, SourceSearch):
         return _end_of_source_search(module)
-    exports = None
-    if isinstance(module, TargetSearch) and module.export:
-        exports = module
+    exports = module if isinstance(module, TargetSearch) and module.export else None
     if not isinstance(module, Searched) or not module.results:
         return []
     folder = short_path(module.directory)
@@ -239,12 +236,8 @@ def _scores_of_methods(rows: Sequence[ResultRow]) -> list[str]:
     """The mean over tasks of each method; of a single task with its own interval."""
     from lit_metanas.report.table import over_units  # else each verb would pay for it
 
-    scores = []
-    for method in dict.fromkeys(row.method for row in rows):
-        own = [row for row in rows if row.method == method]
-        interval = over_units(own)
-        scores.append(f"{printable(method, 40)} {percent(interval.mean, interval.half)} %")
-    return scores
+    scores = {method: over_units(own) for method, own in grouped((row.method, row) for row in rows).items()}
+    return [f"{printable(method, 40)} {percent(one.mean, one.half)} %" for method, one in scores.items()]
 
 
 def _end_of_source_search(module: SourceSearch) -> list[str]:

@@ -22,6 +22,7 @@ from lit_metanas.cli.verbs import KEYS
 from lit_metanas.io.files import own_path, write_whole
 from lit_metanas.io.packages import loaded_subclasses
 from lit_metanas.io.text import printable
+from lit_metanas.records.record import grouped
 from lit_metanas.report.report_verb import report
 from lit_metanas.training import Trainer
 
@@ -34,7 +35,6 @@ arguments through all classes that are loaded, among them all of torch's modules
 whose type is a class of classes.)"""
 
 PLAIN: dict[Any, Any] = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
-"""The words for types of values."""
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -147,9 +147,7 @@ class SchemaBuilder:
             "then": {"allOf": one_of},
         }
         if not any(one["additionalProperties"] for one in objects):  # the class may be that of another file
-            given: dict[str, list[Schema]] = {}
-            for key, value in (pair for one in objects for pair in one["properties"].items()):
-                given.setdefault(key, []).append(value)
+            given = grouped(pair for one in objects for pair in one["properties"].items())
             whole["else"] = {"properties": {"init_args": _object({key: _any_of(own) for key, own in given.items()})}}
         if is_dataclass(base):  # its fields may stand alone
             is_class = {"anyOf": [{"required": ["class_path"]}, {"required": ["init_args"]}]}
@@ -192,9 +190,7 @@ class SchemaBuilder:
 
     def _name(self, one: type) -> str:
         """The name of a class in configurations: alone if it is public, else behind its module."""
-        if one in self.public:
-            return one.__name__
-        return f"{one.__module__}.{one.__name__}"
+        return one.__name__ if one in self.public else f"{one.__module__}.{one.__name__}"
 
 
 def _hints(function: Any) -> Mapping[str, Any]:

@@ -201,10 +201,6 @@ def verb_help(verb: str) -> str:
         options["--ckpt_path FILE"] = CHECKPOINTS[verb]
     options |= {"--seed_everything N": "seed of all random numbers (default: 0)", **PRINT}
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
-    more = {
-        f"lit-metanas {verb} --model.help {next(iter(MODELS[verb]))}": "all arguments of a class",
-        f"lit-metanas {verb} --help-all": "all keys, the rest of the Trainer's too",
-    }
     return "\n".join([
         *_head(verb),
         *_section("options", options),
@@ -214,7 +210,10 @@ def verb_help(verb: str) -> str:
         "Classes of this package go by their names, others by their paths, such as package.module.Class.",
         "",
         *_section("example", {example(verb): ""}),
-        *_section("more", more),
+        *_section("more", {
+            f"lit-metanas {verb} --model.help {next(iter(MODELS[verb]))}": "all arguments of a class",
+            f"lit-metanas {verb} --help-all": "all keys, the rest of the Trainer's too",
+        }),
     ])  # fmt: skip
 
 

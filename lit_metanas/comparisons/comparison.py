@@ -141,8 +141,7 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             name, shared = self.identify(batch)
             for method, searcher in self.methods.items():
                 folder, settings = self.folder(name, method), _text({"method": settings_of(searcher), **shared})
-                pair = read_pair(folder, settings)
-                if pair is None:
+                if (pair := read_pair(folder, settings)) is None:
                     self._anew += 1
                     pair = self.run_method(batch, method, searcher)
                     write_pair(folder, pair, settings)
@@ -167,7 +166,8 @@ class Comparison(LightningModule, ABC, Generic[Problem, Method]):
             merge_row_file(self.directory / "results.json", ResultRow, self.results)
             merge_row_file(self.directory / "architectures.json", ArchitectureRow, [pair.chosen for pair in pairs])
             # A search without any score leaves no record.
-            if scored := [record for record in self.records if _has_score(record)]:
+            scored = [one for one in self.records if any(each.scored and isfinite(each.value) for each in one.trials)]
+            if scored:
                 merge_record_lines(self.directory / "records.jsonl", scored)
             if not any(anew for _, anew in gathered):
                 print(f"The search in '{self.directory}' was already finished: nothing was done.")
@@ -222,10 +222,6 @@ def write_pair(folder: Path, pair: ComparisonRow, settings: str) -> None:
     write_record_lines(folder / "record.jsonl", [pair.record])
     write_whole(folder / "settings.json", settings)
     write_results(folder / "result.json", [pair.result])
-
-
-def _has_score(record: SearchRecord) -> bool:
-    return any(trial.scored and isfinite(trial.value) for trial in record.trials)
 
 
 def _text(settings: Mapping[str, Any]) -> str:
@@ -291,8 +287,7 @@ class TableSearch(Comparison[Table, QuerySearcher]):
         config: str = "",
     ) -> None:
         super().__init__(methods, {"signal": signal, "test": test}, flops, queries, seed, directory, config)
-        own = [name for name, searcher in methods.items() if searcher.estimator is not None]
-        if own:
+        if own := [name for name, searcher in methods.items() if searcher.estimator is not None]:
             raise ValueError(f"Method '{own[0]}' has an estimator, but the table gives the scores: leave it out.")
         self.signal = signal
         self.test = test
@@ -330,5 +325,6 @@ class TableSearch(Comparison[Table, QuerySearcher]):
             hardware=hardware(),
             config=self.config,
         )
-        value = found.record.value_of(found.architecture, {})
-        return ComparisonRow.of(result, found.record, value=value, metric=self.signal)
+        return ComparisonRow.of(
+            result, found.record, value=found.record.value_of(found.architecture, {}), metric=self.signal
+        )

@@ -50,9 +50,9 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
         f"all training after it{unreturned_share(result)}": result.training_cost,
         "meta-training (once)": result.meta_cost,
     }
-    for what, cost in costs.items():
-        if cost.flops:
-            rows[what] = f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
+    rows |= {
+        what: f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}" for what, cost in costs.items() if cost.flops
+    }
     notes = {
         "Preprocessing": markdown_text(views_in_words(result), 200),
         "Frozen encoder in front": markdown_text(result.encoder, 400),

@@ -107,13 +107,13 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
-    kinds = {
-        "task": (task, Task),
-        "space": (space, SearchSpace),
-        "method": (method, Searcher),
-        "recipe": (recipe, Recipe),
-    }
-    for name, (value, kind) in kinds.items():
+    given = (
+        ("task", task, Task),
+        ("space", space, SearchSpace),
+        ("method", method, Searcher),
+        ("recipe", recipe, Recipe),
+    )
+    for name, value, kind in given:
         if not isinstance(value, kind) and (value is not None or name == "task"):
             raise ValueError(f"search: {name} must be a {kind.__name__}, not {type(value).__name__}.")
     if seed < 0:

@@ -150,8 +150,12 @@ class SourceSearch(LightningModule):
         described["arguments"].pop("num_workers", None)
         episodes = [data.stream("train")[0, 0], data.stream("val")[0, 0]]
         digest = tensor_digest(*(tensor for each in episodes for tensor in (each.support.inputs, each.query.inputs)))
-        settings = {part: settings_of(getattr(self, part)) for part in parts}
-        return {**settings, "shape": plain_shape(data.source.shape), "data": described, "episodes": digest}
+        return {
+            **{part: settings_of(getattr(self, part)) for part in parts},
+            "shape": plain_shape(data.source.shape),
+            "data": described,
+            "episodes": digest,
+        }
 
     def _read_outcome(self, problem: str) -> SearchOutcome | None:
         """The outcome that an earlier search wrote, without weights; None if a file is absent."""
@@ -202,8 +206,7 @@ class SourceSearch(LightningModule):
         )
         write_architectures(architectures, [chosen])
         head = f"# The recipe that {self.method} chose, for fit and test: -c CONFIG -c {recipe.name}\n"
-        configuration = self.recipe.replace(found.recipe).configuration()
-        write_whole(recipe, head + yaml.safe_dump(configuration, sort_keys=False))
+        write_whole(recipe, head + yaml.safe_dump(self.recipe.replace(found.recipe).configuration(), sort_keys=False))
         record = replace(found.record, method=self.method, seed=self.seed, space=self.space.name)
         merge_record_lines(records, [record])
         trainings = number_of(len(record.trials), "training")

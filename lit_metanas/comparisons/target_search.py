@@ -193,8 +193,9 @@ def comparison_row(
     )
     record = replace(found.record, precision=found.precision)
     rows = ComparisonRow.of(result, record, value=found.val_score, metric=f"validation {found.metric}")
-    chosen = replace(rows.chosen, shape=task.shape, way=task.way, classes=task.classes, weights=weights)
-    return rows._replace(chosen=chosen)
+    return rows._replace(
+        chosen=replace(rows.chosen, shape=task.shape, way=task.way, classes=task.classes, weights=weights)
+    )
 
 
 def _protocol(task: Task, network: nn.Module) -> Protocol:

@@ -100,8 +100,7 @@ def _grey_levels(row: Tensor) -> Tensor:
 def _rows(pixels: Tensor) -> tuple[str, ...]:
     """The levels of each row; a large picture keeps evenly spread rows and columns."""
     for dimension in (0, 1):
-        size = pixels.shape[dimension]
-        if size > MOST_SHOWN_PIXELS:
+        if (size := pixels.shape[dimension]) > MOST_SHOWN_PIXELS:
             places = torch.linspace(0, size - 1, MOST_SHOWN_PIXELS).round().long()
             pixels = pixels.index_select(dimension, places)
     return tuple(bytes(row.flatten().tolist()).hex() for row in pixels)
@@ -170,7 +169,6 @@ def explained(
 
 
 WORST_SHOWN = 20
-"""The most errors that are shown."""
 
 
 class TestedPart(NamedTuple):

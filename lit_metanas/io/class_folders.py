@@ -152,8 +152,7 @@ def file_groups(root: Path, classes: Mapping[str, Sequence[Path]], group: str | 
     found: dict[Path, str] = {}
     for name, files in classes.items():
         for file in files:
-            own = _group_of(file.relative_to(root / name), pattern)
-            if not own:
+            if not (own := _group_of(file.relative_to(root / name), pattern)):
                 fix = "rename it"
                 if group == FOLDER:
                     fix = f"put it into a sub-folder of '{printable(name, 80)}'"

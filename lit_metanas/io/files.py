@@ -86,8 +86,7 @@ class FileLimit(ValueError):  # noqa: N818 (what is beyond a limit is no error o
 def read_regular(path: str | os.PathLike[str], largest: int) -> bytes:
     """Read a regular file of at most ``largest`` bytes; ValueErrors continue the file's name."""
     with open_regular(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size > largest:
+        if (size := os.fstat(stream.fileno()).st_size) > largest:
             raise FileLimit(f"is larger than {largest >> 20} MB")
         return stream.read(size)
 

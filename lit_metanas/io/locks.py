@@ -92,10 +92,8 @@ def _is_held(file: IO[str]) -> bool:
     """Whether another has locked a file; else this process locks it, if the file system has locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of threads, too, unlike lockf
-    except _HELD:
-        return True
-    except OSError:
-        pass
+    except OSError as error:
+        return isinstance(error, _HELD)
     return False
 
 

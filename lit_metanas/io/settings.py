@@ -143,8 +143,7 @@ def _plain(value: Any, text: Callable[[str], Any], above: tuple[int, ...]) -> An
     def inner(part: Any) -> Any:
         return _plain(part, text, (*above, id(value)))
 
-    plain = _contents(value, inner)
-    if plain is None:
+    if (plain := _contents(value, inner)) is None:
         return _state(value, (*above, id(value)))
     if long:
         return {"digest": _digest(_text(_to_plain(plain)))}

@@ -216,9 +216,7 @@ def cell_content(cell: str) -> str:
 
 def shorten(text: str, longest: int = 80) -> str:
     """A text that is short enough for a sentence."""
-    if len(text) <= longest:
-        return text
-    return f"{text[: longest - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def duration(seconds: float) -> str:

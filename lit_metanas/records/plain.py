@@ -78,8 +78,9 @@ def read_field(hint: Any, value: object, place: str) -> Any:
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise ValueError(f"{place} must be an object, not {_quote(value)}")
-        named = {str(key): item for key, item in value.items()}
-        return {key: read_field(inner[1], item, f"{place}.{printable(key, 40)}") for key, item in named.items()}
+        return {
+            str(key): read_field(inner[1], item, f"{place}.{printable(str(key), 40)}") for key, item in value.items()
+        }
     if hint is Architecture:
         return Architecture(read_field(dict[str, str], value, place))
     if is_dataclass(hint) and isinstance(hint, type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from itertools import accumulate
 from math import inf, isfinite, nan
 from operator import add, sub
 from typing import Literal, TypeVar
@@ -71,6 +72,7 @@ class Cost:
         return float(getattr(self, account))
 
 
+@dataclass(eq=False, kw_only=True)
 class Budget:
     """A limit, and the cost so far; a limit of None is no limit.
 
@@ -85,10 +87,9 @@ class Budget:
         False
     """
 
-    def __init__(self, *, queries: int | None = None, flops: float | None = None) -> None:
-        self.queries = queries
-        self.flops = flops
-        self.spent = Cost()
+    queries: int | None = None
+    flops: float | None = None
+    spent: Cost = field(default_factory=Cost, init=False)
 
     def affords(self, cost: Cost) -> bool:
         """Whether ``cost`` still fits."""
@@ -224,13 +225,13 @@ class SearchRecord:
 
     def curve_over(self, account: Literal["flops", "queries"]) -> tuple[tuple[float, float], ...]:
         """The anytime curve: (spent so far, best score so far) at each improvement, by full scores only."""
-        points: list[tuple[float, float]] = []
-        best = -inf
-        for trial in self.trials:
-            if trial.scored and trial.value > best:
-                best = trial.value
-                points.append((trial.cost.counted_in(account), best))
-        return tuple(points)
+        scored = [trial for trial in self.trials if trial.scored]
+        before = accumulate((trial.value for trial in scored), max, initial=-inf)
+        return tuple(
+            (trial.cost.counted_in(account), trial.value)
+            for trial, best in zip(scored, before, strict=False)
+            if trial.value > best
+        )
 
     def _pareto_front(self, trials: list[Trial]) -> list[Trial]:
         points = [(trial.value, *(-trial.measures[name] for name in self.objectives[1:])) for trial in trials]

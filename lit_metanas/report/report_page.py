@@ -43,7 +43,6 @@ from lit_metanas.spaces import ChoiceSpace
 MOST_DRAWN, MOST_NETWORKS = 6, 50
 
 PREDICTED = "predictions.png"
-"""The figure of a network's predictions for test examples."""
 
 VALIDATED = (
     "Validation examples are neither those of that training nor those of the test: a network that is chosen by its "
@@ -243,7 +242,6 @@ HEAT_SHOWS = (
 )
 
 WORST = "worst_errors.png"
-"""The figure of the worst errors."""
 
 
 def class_section(folder: Path, network: KeptNetwork) -> tuple[str, list[Picture]]:

@@ -171,17 +171,15 @@ def write_report(
     drawn = {COSTS: draw_costs(made), **curves, FRONTS: draw_fronts(results)}
     if history is not None and history.moments and history.labels:
         drawn[PROBABILITIES] = draw_probabilities(history)
-    pictures = []
-    for picture, figure in drawn.items():
-        if figure is not None:
-            save(figure, folder / picture.file)
-            pictures.append(picture)
+    figures = {picture: figure for picture, figure in drawn.items() if figure is not None}
+    for picture, figure in figures.items():
+        save(figure, folder / picture.file)
     sections = list[str]()
     looked_at = [one for one in networks if one.has(PREDICTIONS)]
     networks = [one for one in networks if one.has(EXPORT)]
     if architectures is None:
         architectures = [network.row for network in networks]
-    pictures += draw_architectures(folder, architectures)
+    pictures = [*figures, *draw_architectures(folder, architectures)]
     if looked_at:
         network, candidates = shown_network(looked_at)
         examples = prediction_section(folder, network, len(candidates))
@@ -220,9 +218,7 @@ def _drawable(row: ResultRow) -> ResultRow:
 
 
 def _finite(number: float, instead: float) -> float:
-    if math.isfinite(number):
-        return number
-    return instead
+    return number if math.isfinite(number) else instead
 
 
 def _on_axes(trial: Trial) -> bool:

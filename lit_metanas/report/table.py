@@ -16,7 +16,6 @@ from lit_metanas.records.rows import Protocol, ResultRow
 from lit_metanas.records.statistics import Interval, t_interval
 
 _EPISODES = "episodes"
-"""The protocol of few-shot episodes."""
 
 ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
 """Words for the units of a search's cost."""
@@ -96,8 +95,9 @@ def tables(
     methods = list(dict.fromkeys(result.method for result in results))
     for name in (reference, scratch):
         if name is not None and name not in methods:
-            shown = printable(", ".join(methods), 300)
-            raise ValueError(f"No result has the method '{name}': the results have {shown}.")
+            raise ValueError(
+                f"No result has the method '{name}': the results have {printable(', '.join(methods), 300)}."
+            )
     return [_table(own, reference, scratch) for own in by_protocol(results)]
 
 
@@ -315,9 +315,7 @@ def mean_curve(curves: Iterable[Sequence[tuple[float, float]]]) -> list[tuple[fl
 
 def tasks_until_it_pays(meta: float, search: float, scratch: float) -> float:
     """Tasks after which meta-training has paid: ``meta / (scratch - search)``, all in one account."""
-    if search >= scratch:
-        return math.inf
-    return math.ceil(meta / (scratch - search))
+    return math.inf if search >= scratch else math.ceil(meta / (scratch - search))
 
 
 def _scores(results: Iterable[ResultRow]) -> Iterator[tuple[tuple[int, str, int], float]]:

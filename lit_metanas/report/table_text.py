@@ -131,9 +131,7 @@ def to_markdown(table: ProtocolTable) -> str:
 
 def notes(table: ProtocolTable) -> str:
     """The meaning of the columns."""
-    metric = table.metric
-    if metric.islower():
-        metric = metric.capitalize()  # chrF keeps its letters
+    metric = table.metric.capitalize() if table.metric.islower() else table.metric  # chrF keeps its letters
     first, rows = table.rows[0], table.rows
     noun = "seed" + "s" * (len(first.seed_numbers) > 1)
     stopped = [f"'{row.method}'" for row in rows if row.stopped]

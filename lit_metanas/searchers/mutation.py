@@ -14,6 +14,7 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
+from lit_metanas.io.quantities import rounded
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace, complete
 
@@ -75,9 +76,7 @@ def _nearest(distribution: IntDistribution | FloatDistribution, value: float) ->
     if step is not None:
         value = low + round((value - low) / step) * step
     value = min(max(value, low), distribution.high)
-    if isinstance(distribution, IntDistribution):
-        return round(value)
-    return float(value)
+    return round(value) if isinstance(distribution, IntDistribution) else float(value)
 
 
 FRUITLESS_DRAWS = 200
@@ -205,6 +204,4 @@ class Identities:
 
 def _round(value: Any) -> Any:
     """A value without its last digits, which a step up and a step down can change."""
-    if isinstance(value, float):
-        return float(f"{value:.12g}")
-    return value
+    return rounded(value) if isinstance(value, float) else value

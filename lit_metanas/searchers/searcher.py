@@ -108,8 +108,7 @@ class RandomArchitecture(Searcher):
         """Draw the architecture; ValueError if no drawn one can be built."""
         digest = blake2b(f"{seed} {task.id}".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        drawn = first_buildable(space, lambda: space.sample(generator))
-        return _outcome_without_score(drawn, task, budget)
+        return _outcome_without_score(first_buildable(space, lambda: space.sample(generator)), task, budget)
 
 
 def _outcome_without_score(architecture: Architecture, task: Task, budget: Budget) -> SearchOutcome:
@@ -143,9 +142,7 @@ class MetaSearchedArchitecture(Searcher):
         return MetaCheckpoint.read(self.start).cost
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        if self.inherit:
-            return MetaCheckpoint.read(self.start)
-        return None
+        return MetaCheckpoint.read(self.start) if self.inherit else None
 
     @torch.no_grad()
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:

@@ -63,9 +63,7 @@ class SupernetSearcher(Searcher, Generic[Module]):
         self.callbacks = tuple(callbacks)
 
     def _meta_checkpoint(self) -> MetaCheckpoint | None:
-        if isinstance(self.start, str):
-            return MetaCheckpoint.read(self.start)
-        return None
+        return MetaCheckpoint.read(self.start) if isinstance(self.start, str) else None
 
     def search(self, task: Task, space: SearchSpace, budget: Budget, seed: int) -> SearchOutcome:
         """Search one task on the device that it lies on."""

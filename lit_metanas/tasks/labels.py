@@ -112,8 +112,7 @@ def class_names(labels: Sequence[Hashable], classes: ClassNames | None, noun: st
     if len(order) < 2:
         raise ValueError(f"All {noun} have the label {order[0]!r}: give two or more classes.")
     names = _class_names(order, classes)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+    if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
         raise ValueError(f"Two classes are named {twice!r}: give each a name of its own.")
     return dict(zip(order, names, strict=True))
 
@@ -122,9 +121,8 @@ def _class_names(order: Sequence[Hashable], classes: ClassNames | None) -> list[
     if classes is None:
         return [str(label) for label in order]
     if isinstance(classes, Mapping):
-        absent = next((label for label in order if label not in classes), None)
-        if absent is not None:
-            raise ValueError(f"classes has no name for the label {absent!r}: give one.")
+        if absent := [label for label in order if label not in classes]:
+            raise ValueError(f"classes has no name for the label {absent[0]!r}: give one.")
         return [str(classes[label]) for label in order]
     if len(classes) == len(order):
         return [str(name) for name in classes]
@@ -151,9 +149,7 @@ def are_label_sets(labels: Any) -> bool:
 
 def learned_as_sets(labels: Any, wanted: str | None) -> bool:
     """Whether labels are learned as sets of classes: as wanted, or as they look."""
-    if wanted is None:
-        return are_label_sets(labels)
-    return wanted == SeveralLabels.kind
+    return are_label_sets(labels) if wanted is None else wanted == SeveralLabels.kind
 
 
 def separator_of(labels: Any) -> str:
@@ -184,12 +180,10 @@ def label_sets(
 
 def check_columns_of_labels(labels: Any, name: str) -> None:
     """Refuse rows of 0 and 1 of which a column has no 1, so that nothing could be learned of its label."""
-    array = _columns(labels)
-    if array is None:
+    if (array := _columns(labels)) is None:
         return
-    empty = next((label for label, own in zip(_names_of(labels, array), array.T, strict=True) if not own.any()), None)
-    if empty is not None:
-        raise ValueError(f"No example has the label '{printable(str(empty), 60)}': leave its column of {name} out.")
+    if empty := [label for label, own in zip(_names_of(labels, array), array.T, strict=True) if not own.any()]:
+        raise ValueError(f"No example has the label '{printable(str(empty[0]), 60)}': leave its column of {name} out.")
 
 
 def indicator(sets: Sequence[Collection[Hashable]], order: Sequence[Hashable]) -> Tensor:
@@ -205,9 +199,8 @@ def refuse_foreign(
     sets: Iterable[Collection[Hashable]], known: Collection[Hashable], name: str, learned: str, noun: str
 ) -> None:
     """Refuse test examples with a label that none of those to learn from has."""
-    foreign = next((label for own in sets for label in own if label not in known), None)
-    if foreign is not None:
-        shown = printable(str(foreign), 80)
+    if foreign := [label for own in sets for label in own if label not in known]:
+        shown = printable(str(foreign[0]), 80)
         raise ValueError(f"{name} has the label '{shown}', which {learned} lacks: leave its {noun} out.")
 
 

@@ -131,8 +131,7 @@ def _checked(value: Any, place: int, name: str, where: Sequence[str]) -> float:
     at = f"at {where[place]} of" if where else f"{place} in"
     if is_gap(value):
         raise ValueError(f"The target {at} {name} is missing: fill it in, or leave this example out.")
-    found = finite_number(plain_label(value))
-    if found is None:
+    if (found := finite_number(plain_label(value))) is None:
         raise ValueError(f"The target {at} {name} is no number: {_no_number(str(value))}.")
     return found
 

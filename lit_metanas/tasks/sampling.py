@@ -154,8 +154,7 @@ def _choose_classes(
 ) -> list[int]:
     """Draw distinct class indices, from the whole subset or from one group that has enough of them."""
     check_source(source)
-    count = len(source.classes(subset))
-    if count < way:
+    if (count := len(source.classes(subset))) < way:
         raise ValueError(
             f"{source.name}/{subset} has {number_of(count, 'class')}, fewer than way = {way}: choose a smaller way or "
             "add classes."

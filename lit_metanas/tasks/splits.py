@@ -31,9 +31,7 @@ DECIMALS = 9  # of squared shares, so that all processors choose alike
 
 def all_but_test(task: Task) -> Split:
     """The train and val parts as one; the train part if there is no val part."""
-    if task.val is None:
-        return task.train
-    return join_parts(task.train, task.val)
+    return task.train if task.val is None else join_parts(task.train, task.val)
 
 
 def warn_of_repeats(tested_in: str, learned: Sequence[Tensor], tested: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -53,11 +53,9 @@ class TargetTaskDataModule(RankedData):
             ValueError: there are fewer tasks than processes.
         """
         module = getattr(self.trainer, "lightning_module", None)
-        shape = getattr(module, "input_shape", None)
-        if shape is not None:
+        if (shape := getattr(module, "input_shape", None)) is not None:
             self.tasks.bring_to(shape)
-        preprocessing = getattr(module, "preprocessing", None)
-        if preprocessing is not None:
+        if (preprocessing := getattr(module, "preprocessing", None)) is not None:
             self.tasks.take_preprocessing(preprocessing)
         if len(self.tasks) < self.world_size:
             raise ValueError(
@@ -67,8 +65,13 @@ class TargetTaskDataModule(RankedData):
 
     def predict_dataloader(self) -> DataLoader[Task]:
         """Return a loader of this process's tasks, each a ``WholeTask``."""
-        sampler = self.own_share(self.tasks)
-        return DataLoader(self.tasks, batch_size=1, sampler=sampler, num_workers=self.num_workers, collate_fn=_only)
+        return DataLoader(
+            self.tasks,
+            batch_size=1,
+            sampler=self.own_share(self.tasks),
+            num_workers=self.num_workers,
+            collate_fn=_only,
+        )
 
     def on_after_batch_transfer(self, batch: WholeTask, dataloader_idx: int) -> Task:
         """The task itself, its examples in the Trainer's precision."""
@@ -98,16 +101,16 @@ class WholeTask:
         return WholeTask(self.task.to(device, non_blocking))
 
 
+@dataclass(eq=False)
 class ShuffledTasks(Dataset[WholeTask]):
     """The tasks of a collection again and again, each once in a pass, in an order that a seed draws for each pass."""
 
     # Passes go on from one epoch, of `per_epoch` tasks, to the next. Without a seed the collection's order stays.
 
-    def __init__(self, tasks: TaskCollection, seed: int | None, per_epoch: int) -> None:
-        self.tasks = tasks
-        self.seed = seed
-        self.per_epoch = per_epoch
-        self._kept: dict[int, WholeTask] = {}
+    tasks: TaskCollection
+    seed: int | None
+    per_epoch: int
+    _kept: dict[int, WholeTask] = field(default_factory=dict, init=False)
 
     def __getitem__(self, key: EpisodeKey) -> WholeTask:
         epoch, index = key

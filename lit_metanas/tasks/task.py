@@ -118,8 +118,7 @@ def join_parts(*parts: Split) -> Split:
                 for part in parts
             ]
         )
-    joined = in_one_piece(inputs)
-    if joined is None:
+    if (joined := in_one_piece(inputs)) is None:
         joined = join_inputs(inputs)
     return Split(joined, torch.cat(labels) if labels[0].dim() == 1 else join_inputs(labels), weights)
 

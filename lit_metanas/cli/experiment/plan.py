@@ -131,8 +131,10 @@ def _check_phases(phases: Sequence[Phase]) -> None:
     verbs = [verb for verb in VERBS if verb != "run"]
     for phase in phases:
         if phase.verb not in verbs:
-            what = f"Phase '{phase.name}' cannot be of '{shorten(phase.verb)}'"
-            raise UsageError(f"{what}{near_miss(phase.verb, verbs)} Choose from {', '.join(verbs)}.")
+            raise UsageError(
+                f"Phase '{phase.name}' cannot be of '{shorten(phase.verb)}'{near_miss(phase.verb, verbs)} Choose from "
+                f"{', '.join(verbs)}."
+            )
         if not phase.name or Path(phase.name).is_absolute() or ".." in Path(phase.name).parts:
             raise UsageError(f"'{phase.name}' cannot be a phase's name: it is a folder in the experiment's directory.")
 
@@ -222,8 +224,9 @@ def _needed(phase: Phase, seed: int | None, earlier: Sequence[Step], absent: Set
     names = {step.name for step in own.values()}
     for name in phase.needs:
         if name not in names | absent:
-            what = f"Phase '{phase.name}' needs '{shorten(name)}', which is no earlier phase"
-            raise UsageError(f"{what}{near_miss(name, names)}")
+            raise UsageError(
+                f"Phase '{phase.name}' needs '{shorten(name)}', which is no earlier phase{near_miss(name, names)}"
+            )
     return frozenset(number for number, step in own.items() if step.seed is None or step.name in phase.needs)
 
 
@@ -241,8 +244,10 @@ def _found(config: str, phase: Phase) -> ConfigPath:
         config = configuration_path(config, phase.verb)
     path = ConfigPath(config)
     if not os.path.isfile(path):
-        what = f"There is no file '{shown_path(path)}', a config of phase '{phase.name}'"
-        raise UsageError(f"{what}: paths are relative to the file they are in.")
+        raise UsageError(
+            f"There is no file '{shown_path(path)}', a config of phase '{phase.name}': paths are relative to the file "
+            "they are in."
+        )
     return path
 
 

@@ -176,9 +176,7 @@ class ParallelRunner:
                 task.cancel()
 
     def _report_failure(self, number: int, log: Path, offset: int, code: int) -> None:
-        how = f"exit code {code}"
-        if code < 0:
-            how = f"killed by signal {-code}"
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         self.progress.say(number, f" failed ({how}). The last lines of {log}:")
         for line in _written(log, max(offset, log.stat().st_size - 8192)).splitlines()[-10:]:
             print(f"      {line}", flush=True)
@@ -206,7 +204,6 @@ def _start(log: Path, args: list[str], environment: Mapping[str, str]) -> tuple[
 
 
 def _written(log: Path, offset: int) -> str:
-    """What a log has from a place on."""
     with open(log, "rb") as file:
         file.seek(offset)
         return file.read().decode(errors="replace")

@@ -88,8 +88,7 @@ def _panel(axes: Axes, title: str, measure: str, results: Sequence[ResultRow], m
         colour = COLOURS[methods.index(result.method) % len(COLOURS)]
         points = sorted((scale * trial.measures[measure], 100 * trial.value) for trial in result.front)
         _steps(axes, points, colour, f"{result.method} (seed {result.seed})")
-        chosen = [trial for trial in result.front if trial.architecture == result.architecture]
-        if chosen:
+        if chosen := [trial for trial in result.front if trial.architecture == result.architecture]:
             note, one = "ring: the chosen network", max(chosen, key=lambda trial: trial.value)
             _ring(axes, scale * one.measures[measure], 100 * one.value, colour)
     frame(axes, title, unit, "validation score, %", note)

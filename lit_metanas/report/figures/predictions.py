@@ -101,9 +101,9 @@ def prediction_lines(predictions: Sequence[ShownPrediction]) -> str:
     shown = [one for one in predictions if not one.picture][:MOST_SHOWN]
     if not shown:
         return ""
-    texts = ((one.example, one.said, one.meant) for one in shown)
-    rows = (tuple(shorten(text, 400) for text in own) for own in texts)
-    lines = [(VERDICTS[one.right][0], *row) for one, row in zip(shown, rows, strict=True)]
+    lines = [
+        (VERDICTS[one.right][0], *(shorten(text, 400) for text in (one.example, one.said, one.meant))) for one in shown
+    ]
     return markdown_lines([("", "example", "said", "right would be"), ("---",) * 4, *lines])
 
 

@@ -101,8 +101,7 @@ def _ranked(records: Sequence[SearchRecord], space: ChoiceSpace) -> tuple[list[T
 
 def _known(trial: Trial, recorded: str, space: ChoiceSpace) -> Trial | None:
     """A trial of a recorded space without its preprocessing, if the space has its architecture."""
-    architecture = space.recorded(recorded, trial.architecture)
-    if architecture is None:
+    if (architecture := space.recorded(recorded, trial.architecture)) is None:
         return None
     recipe = {name: value for name, value in trial.recipe.items() if name != PREPROCESSING}
     return replace(trial, architecture=architecture, recipe=recipe)

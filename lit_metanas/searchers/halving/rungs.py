@@ -127,8 +127,7 @@ class Race:
         cost = _once(score.cost, repeated)
         # A score that was kept in a file has seconds of its own.
         self.budget.charge(replace(cost, seconds=cost.seconds + started.seconds))
-        trained = contender.trained + score.cost.flops
-        done = replace(contender, value=score.value, weights=score.weights, trained=trained)
+        done = Contender(contender.query, score.value, score.weights, contender.trained + score.cost.flops)
         self._note(done)
         return done
 
@@ -177,9 +176,7 @@ class Race:
 
 def _once(cost: Cost, repeated: bool) -> Cost:
     """A cost without its query, if the same query was paid for before."""
-    if repeated:
-        return replace(cost, queries=0)
-    return cost
+    return replace(cost, queries=0) if repeated else cost
 
 
 def _package_records(made: Halving) -> dict[str, Any]:

@@ -90,8 +90,7 @@ class SuccessiveHalving(Halving):
         generator = torch.Generator().manual_seed(seed)
         covers = covering(known, space, self.candidates)
         promised = [query.having(lambda name, value: name not in self.keep) for query in covers]
-        named = map(Query, named_networks(space, self.first))
-        first = list(dict.fromkeys([*promised, *named]))[: self.candidates]
+        first = list(dict.fromkeys([*promised, *map(Query, named_networks(space, self.first))]))[: self.candidates]
 
         def draw() -> Query:
             recipe = {name: values[below(len(values), generator)] for name, values in self.train.items()}
@@ -182,8 +181,7 @@ class EvolvingHalving(Halving):
         contenders = self._first_parents(space, self._promised(race, recipe), recipe)
         for number, share, survivors in zip(self.candidates, self.rungs, self.survivors, strict=True):
             begun = {contender.query for contender in contenders if race.entered or self.first}
-            rung = self._next_rung(race, contenders, number, contenders[0])
-            ranked = race.train(rung, share * race.total)
+            ranked = race.train(self._next_rung(race, contenders, number, contenders[0]), share * race.total)
             if not ranked:
                 break
             contenders = self._led(ranked, begun)[:survivors]

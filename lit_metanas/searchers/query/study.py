@@ -54,8 +54,10 @@ def open_storage(
             raise
         reason = _reason(error)
         kind = FailedWorkError if "disk is full" in reason else ValueError  # SQLite's words
-        shown = without_passwords(storage)
-        raise kind(f"The studies in '{shown}' cannot be used ({reason}): fix that, or give another storage.") from error
+        raise kind(
+            f"The studies in '{without_passwords(storage)}' cannot be used ({reason}): fix that, or give another "
+            "storage."
+        ) from error
     finally:
         if connected is not None:
             connected.remove_session()
@@ -228,9 +230,10 @@ def _foreign_record(study: optuna.Study, space: ChoiceSpace, task: str, prefix: 
     if lost and not record.trials:
         raise ValueError(f"no trial has an architecture of {space.name}. {lost[0]} Give its space and prefix.")
     if lost:
-        number = number_of(len(lost) + len(record.trials), "trial")
         warnings.warn(
-            f"The record leaves out {len(lost)} of {number} of the study '{study.study_name}': {lost[0]}", stacklevel=3
+            f"The record leaves out {len(lost)} of {number_of(len(lost) + len(record.trials), 'trial')} of the study "
+            f"'{study.study_name}': {lost[0]}",
+            stacklevel=3,
         )
     return record
 
@@ -250,9 +253,12 @@ def trial_id(trial: optuna.Trial | FrozenTrial) -> int:
 def shared_storage(url: str, heartbeat: int) -> RDBStorage:
     """A data base whose trials send heartbeats (seconds), and start again elsewhere after two missing ones."""
     patient = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None  # it may be locked for a while
-    again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
     connect = partial(
-        RDBStorage, url, engine_kwargs=patient, heartbeat_interval=heartbeat, heartbeat_stale_trial_callback=again
+        RDBStorage,
+        url,
+        engine_kwargs=patient,
+        heartbeat_interval=heartbeat,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
     )
     try:
         return connect()

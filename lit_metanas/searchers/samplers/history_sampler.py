@@ -51,8 +51,10 @@ class History:
         self.trials = [one for one in others if one.state in UNFAILED]
         self.completed = [one for one in self.trials if one.state == TrialState.COMPLETE]
         failures = Counter(identities(one.params).key for one in others if one.state == TrialState.FAIL)
-        self._tried = {key for key, times in failures.items() if times >= CHANCES}
-        self._tried |= {identities(one.params).key for one in self.trials}
+        self._tried = {
+            *(key for key, times in failures.items() if times >= CHANCES),
+            *(identities(one.params).key for one in self.trials),
+        }
         # Storages differ in the order of parameters, and draws should not.
         self.distributions = dict(sorted(distributions.items()))
         self._sign = {StudyDirection.MAXIMIZE: -1.0}.get(direction, 1.0)
@@ -147,9 +149,8 @@ class HistorySampler(BaseSampler, ABC):
                 f"{type(self).__name__} searches for one objective, and the study has {len(study.directions)}: "
                 "use a sampler for several, such as NSGAIISampler."
             )
-        found: dict[str, BaseDistribution] = {}
-        for known in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            found.update(known.distributions)
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        found = {name: kind for known in trials for name, kind in known.distributions.items()}
         if self.space is not None:
             found.update(self._identities.distributions(found))
         return found
@@ -159,8 +160,7 @@ class HistorySampler(BaseSampler, ABC):
     ) -> dict[str, Any]:
         """Propose the parameters in ``search_space``, without the space's choices."""
         # Choices and new parameters wait until the trial asks for them, which shows whether it takes labels or values.
-        trials = study.get_trials(deepcopy=False)
-        history = History(trials, study.direction, trial, search_space, self._identities)
+        history = History(study.get_trials(deepcopy=False), study.direction, trial, search_space, self._identities)
         proposal = dict(self.propose(study, trial, history, self._draws(trial.number)))
         self._proposals[study.study_name, trial.number] = proposal
         later = {*self._identities.choices, *(proposal.keys() - search_space.keys())}

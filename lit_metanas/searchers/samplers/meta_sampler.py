@@ -279,5 +279,4 @@ class MetaSampler(HistorySampler):
         known = [(trial, own.architecture) for trial, own in found if own.architecture is not None and own.allowed]
         completed = [(trial, own) for trial, own in known if trial.state == TrialState.COMPLETE]
         pending = [own for trial, own in known if trial.state == TrialState.RUNNING]
-        scores = history.scores([trial for trial, _ in completed])
-        return Tried([own for _, own in completed], scores, pending)
+        return Tried([own for _, own in completed], history.scores([trial for trial, _ in completed]), pending)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import starmap
 from math import nan
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from lit_metanas.estimators.estimator import Query
-from lit_metanas.records.record import Cost, RecipeValue, SearchRecord, best_trials, by_task, cost_of, grouped
+from lit_metanas.records.record import Cost, SearchRecord, best_trials, by_task, cost_of, grouped
 from lit_metanas.records.record_lines import records_of_space
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import RECIPE_PREFIX
@@ -45,8 +44,9 @@ class SourceScores:
                 tasks[name] = {member: (trial.value - low) / (high - low) for member, trial in best.items()}
         self.members = tuple(dict.fromkeys(member for heights in tasks.values() for member in heights))
         # The members of each architecture.
-        places = ((member.architecture, place) for place, member in enumerate(self.members))
-        self.places: dict[Architecture | None, list[int]] = grouped(places)
+        self.places: dict[Architecture | None, list[int]] = grouped(
+            (member.architecture, place) for place, member in enumerate(self.members)
+        )
         scores = [heights.get(member, nan) for heights in tasks.values() for member in self.members]
         self.scores = torch.tensor(scores, dtype=torch.float64).view(len(tasks), len(self.members))  # NaN if not tried
         self.cost = cost_of(records)
@@ -188,12 +188,12 @@ class PortfolioSampler(HistorySampler):
 
     def _places(self, trial: FrozenTrial) -> list[int]:
         """The members that a trial tried: those with its architecture and its numbers of a recipe."""
-        places = self.sources.places.get(self._identities(trial.params).architecture, [])
-
-        def agrees(name: str, value: RecipeValue) -> bool:
-            return bool(trial.params.get(RECIPE_PREFIX + name, value) == value)
-
-        return [place for place in places if all(starmap(agrees, self.sources.members[place].recipe))]
+        known, members = trial.params, self.sources.members
+        return [
+            place
+            for place in self.sources.places.get(self._identities(known).architecture, [])
+            if all(known.get(RECIPE_PREFIX + name, value) == value for name, value in members[place].recipe)
+        ]
 
     def _parameters(self, member: Query, known: Mapping[str, BaseDistribution] | None) -> dict[str, Any]:
         """A member as parameters that the study asks for (``known``), or none if it cannot have the recipe."""
