@@ -58,11 +58,12 @@ class ReportedBudget(Budget):
         """The amount that is spent, in words; empty once nothing more is spent."""
         if self.part != SEARCHING and (self.after <= 0 or self.part.startswith(TESTING)):
             return ""
-        parts = {
-            f"{self.share:.0%} of the budget": self.flops or self.queries,
-            f"{number_of(self.spent.queries, 'architecture')} tried": self.spent.queries,
-        }
-        return ", ".join(part for part, known in parts.items() if known)
+        parts = []
+        if self.flops or self.queries:
+            parts.append(f"{self.share:.0%} of the budget")
+        if self.spent.queries:
+            parts.append(f"{number_of(self.spent.queries, 'architecture')} tried")
+        return ", ".join(parts)
 
     @property
     def share(self) -> float:
