@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-BLOCK, GAP, BAND = 1.5, 0.55, 0.3
-"""Inches: a block's width, the room between blocks, the height of one operation."""
+BLOCK, GAP, BAND = 1.5, 0.55, 0.3  # inches: a block's width, the room between blocks, the height of one operation
 
 SKIP_ROOM, NAME_ROOM, NOTE_ROOM = 0.35, 0.5, 0.13
 """Inches: the room of a skip above a block, that of a name below it, and the height of a line of small text."""
 
-MOST_BLOCKS, MOST_BANDS = 100, 30
-"""Most blocks that are drawn, and most operations in one."""
+MOST_BLOCKS, MOST_BANDS = 100, 30  # most blocks that are drawn, and most operations in one
 
 SHADES = {
     "kernel": COLOURS[0], "operation": COLOURS[0], "norm": FAINT, "activation": COLOURS[2], "pool": COLOURS[1],

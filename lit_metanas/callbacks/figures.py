@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#3A9AD9", "#000000", "#7F3C8D")
 """Okabe and Ito's palette, its yellow and sky blue darkened to be legible on white, and one more."""
 
-INK, FAINT = "#222222", "#8A8A8A"
-"""The colour of text, and that of frames, ticks and notes."""
+INK, FAINT = "#222222", "#8A8A8A"  # the colour of text, and that of frames, ticks and notes
 
-MOST_DRAWN_PIXELS = 50_000_000
-"""Most pixels of a figure; a larger one is drawn less finely."""
+MOST_DRAWN_PIXELS = 50_000_000  # most pixels of a figure; a larger one is drawn less finely
 
 
 def figure(width: float, height: float) -> Figure:
@@ -85,8 +83,7 @@ def _write(drawn: Figure, file: BinaryIO | Path) -> None:
         drawn.savefig(file, format="png", bbox_inches="tight")
 
 
-COLOUR_MAP = "cividis"
-"""A map whose lightness rises for readers with and without colour vision alike."""
+COLOUR_MAP = "cividis"  # a map whose lightness rises for readers with and without colour vision alike
 
 ROW, TITLE, ABOVE_STRIPS, BELOW_STRIPS, STRIP = 0.19, 0.3, 0.65, 1.0, 1.7
 """Inches: a label's row, a choice's title, the margins above and below all strips, a strip's width."""

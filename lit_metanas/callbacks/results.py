@@ -75,8 +75,7 @@ class ResultsFile(Callback):
         merge_row_file(self.path, ResultRow, [row])
 
 
-TARGET_TABLE, TRIAL_TABLE = "target/results", "search/trials"
-"""The tables' names in logs."""
+TARGET_TABLE, TRIAL_TABLE = "target/results", "search/trials"  # the tables' names in logs
 
 TARGET_COLUMNS = (
     "task", "method", "metric", "score", "± 95 %", "way", "shot", "seed", "parameters", "multiply-adds", "search FLOPs",
@@ -173,11 +172,9 @@ def _log_table(logger: Any, key: str, columns: Sequence[str], rows: list[Cells])
         logger.log_table(key, list(columns), rows)
 
 
-COORDINATES = "search/coordinates"
-"""The chart's name in logs."""
+COORDINATES = "search/coordinates"  # the chart's name in logs
 
-ABSENT_CHOICE = "–"
-"""Stands for a choice that an architecture does not have."""
+ABSENT_CHOICE = "–"  # stands for a choice that an architecture does not have
 
 
 def columns_of_trials(records: Iterable[SearchRecord]) -> dict[str, list[Any]]:

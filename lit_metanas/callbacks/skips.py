@@ -15,8 +15,7 @@ from lit_metanas.training.weight_sharing.darts_training import DARTSTraining
 ABSENT = frozenset({"no", "none", "off", "false", "0", "without"})
 """Labels that answer a question about a skip connection with no."""
 
-SKIPPING = ("skip", "identity")
-"""Words in the labels of operations that return their input."""
+SKIPPING = ("skip", "identity")  # words in the labels of operations that return their input
 
 
 def skip_share(choices: Iterable[Choice], architecture: Architecture) -> float | None:

@@ -39,8 +39,7 @@ _GOES_ON = (
     "last checkpoint in the run's directory, if it has written one."
 )
 
-STOPPED = "SIGTERMException"
-"""Lightning's exception by its name: importing it would take seconds."""
+STOPPED = "SIGTERMException"  # Lightning's exception by its name: importing it would take seconds
 
 _MODULES = {
     "run": "lit_metanas.cli.experiment.run",
@@ -53,8 +52,7 @@ _MODULES = {
 _SEARCHES = {"auto": ("data",), "distil": ("model", "data")}
 """The verbs that search on data, and the keys of words that stand anywhere."""
 
-_BARE = {"run": "config", "configs": "name", "schema": "path"}
-"""The keys of the word that stands right after a verb."""
+_BARE = {"run": "config", "configs": "name", "schema": "path"}  # the keys of the word that stands right after a verb
 
 
 def main(args: list[str] | None = None) -> int:

@@ -33,15 +33,13 @@ _WRONG_PATHS = {
     errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL
 }  # fmt: skip
 
-LONGEST_SENTENCE = 1000
-"""Characters of a sentence, of which most are paths."""
+LONGEST_SENTENCE = 1000  # characters of a sentence, of which most are paths
 
 AGREED, FAILED = "AgreedError", "FailedWorkError"
 SELF_EXPLAINING = ("MisconfigurationException", FAILED)
 """Exceptions of Lightning and this package by their names: importing them would take seconds for each error."""
 
-LONGEST_REASON = 200
-"""Characters of a reason that is passed on as it is."""
+LONGEST_REASON = 200  # characters of a reason that is passed on as it is
 
 
 class UsageError(Exception):

@@ -13,8 +13,7 @@ from lit_metanas.cli.errors import UsageError, chain_of, describe, near_miss, pu
 from lit_metanas.cli.verbs import TRAINER_VERBS, example
 from lit_metanas.io.text import nearest, shorten
 
-LONGEST_MESSAGE = 450
-"""Characters of what the parser says."""
+LONGEST_MESSAGE = 450  # characters of what the parser says
 
 _LOOP = "Config file loop detected"
 _CLASS_PATH = re.compile(r"class_path['\"]?:\s+['\"]?([\w.]+)")

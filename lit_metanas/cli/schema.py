@@ -26,8 +26,7 @@ from lit_metanas.records.record import grouped
 from lit_metanas.report.report_verb import report
 from lit_metanas.training import Trainer
 
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-"""The version of the language, with which every schema begins."""
+DRAFT = "https://json-schema.org/draft/2020-12/schema"  # the version of the language, with which every schema begins
 
 PACKAGES = ("lit_metanas", "lightning", "torch.optim", "optuna")
 """Where the classes are that are known; others are taken as they are. (jsonargparse's own schema follows the types of

@@ -12,14 +12,11 @@ from lit_metanas.io.text import markdown_lines, markdown_text, shorten
 from lit_metanas.objectives.several_labels import labels_of_text
 from lit_metanas.records.rows import ExampleRow
 
-LARGEST_MATRIX = 12
-"""Classes of a confusion matrix that is a table; of more the most frequent confusions are listed."""
+LARGEST_MATRIX = 12  # classes of a confusion matrix that is a table; of more the most frequent confusions are listed
 
-FEWEST_MISSED = 5
-"""Test examples of a class that is worth a warning if it is never predicted."""
+FEWEST_MISSED = 5  # test examples of a class that is worth a warning if it is never predicted
 
-MOST_CONFUSIONS, MOST_LINES = 20, 200
-"""Most confusions of a list, and most classes of a table."""
+MOST_CONFUSIONS, MOST_LINES = 20, 200  # most confusions of a list, and most classes of a table
 
 
 @dataclass(frozen=True)

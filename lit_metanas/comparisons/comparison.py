@@ -47,8 +47,7 @@ from lit_metanas.training.preemption import end_at_sigterm
 Problem = TypeVar("Problem")
 Method = TypeVar("Method", bound=Searcher)
 
-PATIENCE = timedelta(days=100)
-"""The longest time that a finished process waits for the others."""
+PATIENCE = timedelta(days=100)  # the longest time that a finished process waits for the others
 
 
 class ComparisonRow(NamedTuple):

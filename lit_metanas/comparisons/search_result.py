@@ -39,14 +39,11 @@ from lit_metanas.training.export.exported_program import (
 )
 from lit_metanas.training.export.onnx_program import ONNX
 
-PREDICTED_AT_ONCE = 500
-"""Inputs in a batch, which bounds the memory."""
+PREDICTED_AT_ONCE = 500  # inputs in a batch, which bounds the memory
 
-FRONT = "front"
-"""The folder of a front's networks in an export."""
+FRONT = "front"  # the folder of a front's networks in an export
 
-FRONT_NAME = re.compile(r"\d+-(\d+-(parameters|flops)|\d+us)")
-"""The names of ``SearchResult.front_names``."""
+FRONT_NAME = re.compile(r"\d+-(\d+-(parameters|flops)|\d+us)")  # the names of `SearchResult.front_names`
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -34,11 +34,9 @@ from lit_metanas.training.recipes import Recipe
 from lit_metanas.training.trainers import check_threads
 from lit_metanas.training.workers import check_workers, number_of_workers, worker_processes
 
-HALVING_CANDIDATES = 8
-"""Architectures that the default method begins with."""
+HALVING_CANDIDATES = 8  # architectures that the default method begins with
 
-TRAININGS = 4
-"""Full trainings that the default budget pays for."""
+TRAININGS = 4  # full trainings that the default budget pays for
 
 
 def search(

@@ -31,8 +31,7 @@ from lit_metanas.tasks.labels import indicator, label_sets, separator_of
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.child import Child, evidence_of, scores_of
 
-EXAMPLES_SHOWN = 10
-"""Examples of one network."""
+EXAMPLES_SHOWN = 10  # examples of one network
 
 MOST_SHOWN_PIXELS, LONGEST_SHOWN = 512, 2_000
 """Most rows and columns of a picture, and most characters of a text; the rest is left out."""
@@ -106,8 +105,7 @@ def _rows(pixels: Tensor) -> tuple[str, ...]:
     return tuple(bytes(row.flatten().tolist()).hex() for row in pixels)
 
 
-PATCHES, POSITIONS = 5, 8
-"""Patches that a side is as long as, and about how many positions they have along it."""
+PATCHES, POSITIONS = 5, 8  # patches that a side is as long as, and about how many positions they have along it
 
 MOST_WORK = 1e11
 """The most multiply-adds, some seconds of a core: for large networks only the first examples are explained."""

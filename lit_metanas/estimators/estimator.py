@@ -224,8 +224,7 @@ EstimatorCallable = Callable[[Task, SearchSpace, int], Estimator]
 """Makes the estimator of a task, a space and a seed: a class, with or without further arguments."""
 
 
-Measure = Callable[[Architecture], float]
-"""A number of an architecture; smaller is better."""
+Measure = Callable[[Architecture], float]  # a number of an architecture; smaller is better
 
 
 def network_measures(space: SearchSpace, shape: Shape, way: int, device: torch.device) -> Mapping[str, Measure]:

@@ -120,8 +120,7 @@ class MetaTrainingEstimator(Estimator):
             )
 
 
-KEPT_SCORE = re.compile(r"[0-9a-f]{64}\.pt")
-"""The names of the files of ``KeptScores``."""
+KEPT_SCORE = re.compile(r"[0-9a-f]{64}\.pt")  # the names of the files of `KeptScores`
 
 
 class KeptScores(EstimatorAround):

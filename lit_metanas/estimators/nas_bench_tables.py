@@ -21,8 +21,7 @@ from lit_metanas.io.files import existing_file, read_regular
 from lit_metanas.spaces import Architecture, NASBench201
 from lit_metanas.spaces.nas_bench_graph import GRAPH_OPERATIONS, PROTEINS_OPERATIONS, NASBenchGraph
 
-IMAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
-"""The data sets, in the order of the file's columns."""
+IMAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")  # the data sets, in the order of the file's columns
 
 CELLS = 15625
 
@@ -226,8 +225,7 @@ def _of_training(results: Mapping[tuple[str, int], Any], training: str) -> list[
 GRAPH_DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
 """The data sets; the last has a space of its own."""
 
-FIELDS = {"val": "valid_perf", "test": "perf"}
-"""The table's name of each signal."""
+FIELDS = {"val": "valid_perf", "test": "perf"}  # the table's name of each signal
 
 
 class NASBenchGraphTable(Table):

@@ -63,8 +63,7 @@ class Table(ABC):
             raise ValueError(f"{type(self).__name__} has no signal '{signal}': use {', '.join(self.signals)}.")
 
 
-TableCallable = Callable[[str], Table]
-"""Makes the table of a data set: a class, with its further arguments."""
+TableCallable = Callable[[str], Table]  # makes the table of a data set: a class, with its further arguments
 
 
 class TableDataModule(RankedData):

@@ -20,8 +20,7 @@ from lit_metanas.inputs.shapes import (
     as_shape,
 )
 
-BRIGHTEST = 10.0
-"""No image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has."""
+BRIGHTEST = 10.0  # no image scaled to [0, 1] has a larger value; one from 0 to 255 nearly always has
 
 
 def blank_inputs(examples: int, shape: Shape) -> Tensor:

@@ -18,8 +18,7 @@ from torch import Tensor
 from lit_metanas.io.cores import control_groups
 from lit_metanas.io.text import writable
 
-USUAL_SHARE = 0.5
-"""The share of the free memory that examples may take by default."""
+USUAL_SHARE = 0.5  # the share of the free memory that examples may take by default
 
 _MEMINFO = Path("/proc/meminfo")
 

@@ -18,14 +18,11 @@ from torch import Tensor
 from lit_metanas.inputs.shapes import PADDING, Shape
 from lit_metanas.io.text import composed, short_value
 
-UNKNOWN = 1
-"""The token of a word that the vocabulary lacks, and of an empty sentence; those of the vocabulary follow."""
+UNKNOWN = 1  # the token of a word that the vocabulary lacks, and of an empty sentence; those of the vocabulary follow
 
-MOST_VOCABULARY, MOST_TOKEN_STEPS = 1_000_000, 10_000
-"""Tokens of a vocabulary, and of one example."""
+MOST_VOCABULARY, MOST_TOKEN_STEPS = 1_000_000, 10_000  # tokens of a vocabulary, and of one example
 
-UNKNOWN_SHOWN = "\N{REPLACEMENT CHARACTER}"
-"""What an unknown word is shown as."""
+UNKNOWN_SHOWN = "\N{REPLACEMENT CHARACTER}"  # what an unknown word is shown as
 
 _LONGEST_WORD = 100  # characters, of which a longer text is not looked at
 

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from lit_metanas.io.text import number_of
 
-PADDING = 0
-"""The token behind the end of a sequence; none within it is this one."""
+PADDING = 0  # the token behind the end of a sequence; none within it is this one
 
 
 class ImageShape(NamedTuple):
@@ -116,8 +115,7 @@ class TextRowShape(NamedTuple):
         return inputs[:, : self.numbers], inputs[:, self.numbers :].long()
 
 
-KindShape = ImageShape | SeriesShape | TokenShape | RowShape | TextRowShape
-"""A shape that has its kind."""
+KindShape = ImageShape | SeriesShape | TokenShape | RowShape | TextRowShape  # a shape that has its kind
 
 Shape = KindShape | tuple[int, int, int]
 """Of one input; three plain numbers are those of an image."""

@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 from lit_metanas.io.text import first_few, is_text, number_of, one_of, printable, writable
 
-FOLDER = "folder"
-"""Groups a class's files by their sub-folders."""
+FOLDER = "folder"  # groups a class's files by their sub-folders
 
 
 EXCLUDED: ContextVar[Mapping[str, list[str]]] = ContextVar("EXCLUDED", default=MappingProxyType({}))

@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 from lit_metanas.io.files import read_regular
 from lit_metanas.io.text import is_text
 
-LARGEST_JSON = 64 << 20
-"""Bytes of a file."""
+LARGEST_JSON = 64 << 20  # bytes of a file
 
 # Numbers, texts, lists and objects in a file: each takes up to 70 bytes of memory, whatever it takes in the file.
 MOST_JSON_VALUES = 4_000_000
@@ -19,8 +18,7 @@ MOST_JSON_VALUES = 4_000_000
 # Levels of lists and objects within each other.
 DEEPEST_JSON = 40
 
-LONGEST_TEXT = 10_000
-"""Characters of a text or a name."""
+LONGEST_TEXT = 10_000  # characters of a text or a name
 
 # The limit of single precision: no measurement exceeds it, and sums of larger squares overflow.
 LARGEST_NUMBER = 3.5e38

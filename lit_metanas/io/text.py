@@ -25,13 +25,11 @@ _HARMLESS = (
     "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"
 )
 
-MOST_NAMED = 5
-"""Files, folders or classes that a sentence names."""
+MOST_NAMED = 5  # files, folders or classes that a sentence names
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
-DEBUG = "LIT_METANAS_DEBUG"
-"""Environment variable: ``1`` shows tracebacks and all that Lightning says, like ``--debug``."""
+DEBUG = "LIT_METANAS_DEBUG"  # environment variable: `1` shows tracebacks and all that Lightning says, like `--debug`
 
 _FROM_SHELL = ContextVar("_FROM_SHELL", default=False)
 

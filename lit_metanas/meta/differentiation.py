@@ -16,8 +16,7 @@ from lit_metanas.meta.learner import Parameters, TaskNoise, Tensors, stack_rows
 from lit_metanas.spaces.operations import differentiated_twice
 from lit_metanas.tasks.task import Episode, Split
 
-TensorFunction = Callable[[Tensors], tuple[Tensor, Tensor]]
-"""Gives a scalar to be differentiated, and another value."""
+TensorFunction = Callable[[Tensors], tuple[Tensor, Tensor]]  # gives a scalar to be differentiated, and another value
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from lit_metanas.tasks.task import Episode, Split
 
 Tensors = dict[str, Tensor]
 
-Group = Literal["weights", "logits", "head"]
-"""A part of the tree."""
+Group = Literal["weights", "logits", "head"]  # a part of the tree
 
 
 class Parameters(NamedTuple):
@@ -84,8 +83,7 @@ def noise_row(noise: dict[str, Tensor], step: int) -> dict[str, Tensor]:
     return {name: value[step] for name, value in noise.items()}
 
 
-BatchNorm = Literal["transductive", "support", "running"]
-"""The source of the query set's batch-norm statistics."""
+BatchNorm = Literal["transductive", "support", "running"]  # the source of the query set's batch-norm statistics
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,13 @@ from lit_metanas.objectives.metric_table import (
 )
 from lit_metanas.objectives.objective import Examples, Judged, LeftOut, Objective
 
-SPREAD = 0.3
-"""Standard deviation of the logarithm of a temperature before any example is seen."""
+SPREAD = 0.3  # standard deviation of the logarithm of a temperature before any example is seen
 
-FEWEST_CALIBRATING = 10
-"""Examples that a temperature is learned on; fewer would say nothing."""
+FEWEST_CALIBRATING = 10  # examples that a temperature is learned on; fewer would say nothing
 
-CALIBRATION_BINS = 15
-"""Bins of equal mass of the calibration error."""
+CALIBRATION_BINS = 15  # bins of equal mass of the calibration error
 
-UNCALIBRATED = "without calibration"
-"""The end of the names of measures of a network's own probabilities."""
+UNCALIBRATED = "without calibration"  # the end of the names of measures of a network's own probabilities
 
 
 class ClassProbabilities(Objective):

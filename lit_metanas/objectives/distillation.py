@@ -15,11 +15,9 @@ from lit_metanas.objectives.classification import Classification
 from lit_metanas.objectives.objective import Examples, Judged, Objective
 from lit_metanas.objectives.regression import Regression
 
-TEMPERATURE = 2.0
-"""What the scores of both networks are divided by."""
+TEMPERATURE = 2.0  # what the scores of both networks are divided by
 
-TEACHER_SHARE = 0.7
-"""The teacher's share of the loss of an example whose target is known."""
+TEACHER_SHARE = 0.7  # the teacher's share of the loss of an example whose target is known
 
 
 @dataclass(frozen=True)

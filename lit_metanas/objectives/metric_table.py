@@ -19,11 +19,9 @@ from lit_metanas.io.text import printable
 
 ACCURACY, BALANCED, MEAN_PRECISION, DETERMINATION = "accuracy", "balanced accuracy", "mAP", "R2"
 
-SKILL = " skill"
-"""The end of the names of errors as scores."""
+SKILL = " skill"  # the end of the names of errors as scores
 
-MetricFunction = Callable[[Tensor, Tensor], float]
-"""The value for what is said and for what is right."""
+MetricFunction = Callable[[Tensor, Tensor], float]  # the value for what is said and for what is right
 
 
 @dataclass(frozen=True)

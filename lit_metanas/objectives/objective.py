@@ -348,8 +348,7 @@ BLANK = 0
 others have ``NEVER``."""
 
 
-NEVER = -1e9
-"""The score of what cannot be; infinite ones have no gradients."""
+NEVER = -1e9  # the score of what cannot be; infinite ones have no gradients
 
 
 class SequenceObjective(Objective):

@@ -30,8 +30,7 @@ class _Scale(nn.Module):
         return scores * self.deviations + self.means
 
 
-COVERAGE = 0.9
-"""The share of new examples whose target lies within the prediction interval."""
+COVERAGE = 0.9  # the share of new examples whose target lies within the prediction interval
 
 
 @dataclass(frozen=True)

@@ -22,17 +22,13 @@ from lit_metanas.objectives.classification import (
 from lit_metanas.objectives.metric_table import MEAN_PRECISION, label_metrics, metric_name
 from lit_metanas.objectives.objective import Examples, Judged, LeftOut
 
-LABEL_SEPARATOR = ";"
-"""Stands between the labels of an example wherever they are a text."""
+LABEL_SEPARATOR = ";"  # stands between the labels of an example wherever they are a text
 
-NO_LABEL = "\N{EN DASH}"
-"""Stands for an empty set of labels."""
+NO_LABEL = "\N{EN DASH}"  # stands for an empty set of labels
 
-LABELS = "labels"
-"""The column of predicted labels in tables."""
+LABELS = "labels"  # the column of predicted labels in tables
 
-USUAL_THRESHOLD = 0.5
-"""The probability from which on a label is predicted, before any example is seen."""
+USUAL_THRESHOLD = 0.5  # the probability from which on a label is predicted, before any example is seen
 
 FEWEST_OF_A_THRESHOLD = 5
 """Examples of a class that has a threshold of its own; those of fewer share the one that is best for all classes."""

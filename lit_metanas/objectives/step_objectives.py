@@ -18,12 +18,10 @@ from lit_metanas.objectives.objective import BLANK, NEVER, Examples, Judged, Obj
 STARTS, ENDS = 1, 2
 """The outputs that say of a step whether an answer begins there, and whether it ends there; output 0 is for nothing."""
 
-NOWHERE = -1
-"""Both targets of an example whose answer lies outside of its steps."""
+NOWHERE = -1  # both targets of an example whose answer lies outside of its steps
 
 
-LONGEST_ANSWER = 1 << 20
-"""Of an answer, by what a file says."""
+LONGEST_ANSWER = 1 << 20  # of an answer, by what a file says
 
 
 @dataclass(frozen=True)

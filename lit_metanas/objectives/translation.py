@@ -17,16 +17,13 @@ from lit_metanas.inputs.shapes import PADDING, TokenShape, describe_shape
 from lit_metanas.io.text import number_of
 from lit_metanas.objectives.objective import Examples, Judged, Scored, SequenceObjective
 
-END = PADDING
-"""The output that ends a text."""
+END = PADDING  # the output that ends a text
 
 TextMetric = Literal["chrF", "BLEU", "exact match"]
 
-MOST_CHARACTERS = 6
-"""Of an n-gram of chrF."""
+MOST_CHARACTERS = 6  # of an n-gram of chrF
 
-LONGEST_NGRAM = 4
-"""Words, of BLEU."""
+LONGEST_NGRAM = 4  # words, of BLEU
 
 NEVER_WRITTEN = "\N{OBJECT REPLACEMENT CHARACTER}"
 """Stands for what is unknown in the texts that are meant, so that the sign for it in a written one is no match."""

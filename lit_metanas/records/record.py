@@ -15,8 +15,7 @@ from torch import Tensor
 from lit_metanas.records.statistics import non_dominated
 from lit_metanas.spaces.architecture import Architecture
 
-TRAINING_PASSES = 3
-"""A pass with its gradient costs about three forward passes."""
+TRAINING_PASSES = 3  # a pass with its gradient costs about three forward passes
 
 
 class Exhausted(Exception):  # noqa: N818 (the end of a search, not a fault)
@@ -111,8 +110,7 @@ PREPROCESSING = "preprocessing"
 RecipeValue = bool | int | float | str
 """The value of a field of a recipe. A parser of YAML takes the first type that fits, so that 20 is not 20.0."""
 
-RecipeFields = Mapping[str, RecipeValue]
-"""Some fields of a recipe, by name."""
+RecipeFields = Mapping[str, RecipeValue]  # some fields of a recipe, by name
 
 
 @dataclass(frozen=True)

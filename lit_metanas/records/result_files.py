@@ -29,11 +29,9 @@ RESULT_SCHEMA = 1
 EXPORT, PREDICTIONS, ERRORS = "model.json", "predictions.json", "errors.json"
 """Files of a kept network: its export, its predictions for some test examples, and its worst errors."""
 
-EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28
-"""The file of all test examples, and its most bytes."""
+EXAMPLE_ROWS, LARGEST_ROWS = "predictions.csv", 1 << 28  # the file of all test examples, and its most bytes
 
-INTERVAL_ENDS = ("lower", "upper")
-"""How columns of the ends of prediction intervals begin."""
+INTERVAL_ENDS = ("lower", "upper")  # how columns of the ends of prediction intervals begin
 
 # What the list of rows is called in a file.
 _KEYS: dict[type, str] = {ResultRow: "results", ArchitectureRow: "architectures", ShownPrediction: "predictions"}

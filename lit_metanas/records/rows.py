@@ -174,8 +174,7 @@ def describe_chosen(architecture: Architecture, ensemble: int, linear: Architect
     return f"{architecture} ({describe_networks(ensemble, linear)})"
 
 
-UNKNOWN_MARK = "[…]"
-"""Replaces words in a text that the network's vocabulary lacks."""
+UNKNOWN_MARK = "[…]"  # replaces words in a text that the network's vocabulary lacks
 
 # Most numbers in a row of a picture, and most rows.
 LONGEST_ROW, MOST_ROWS = 4_096, 4_096

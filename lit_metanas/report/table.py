@@ -17,8 +17,7 @@ from lit_metanas.records.statistics import Interval, t_interval
 
 _EPISODES = "episodes"
 
-ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}
-"""Words for the units of a search's cost."""
+ACCOUNTS = {"flops": "training FLOPs", "queries": "queries"}  # words for the units of a search's cost
 
 
 @dataclass(frozen=True)

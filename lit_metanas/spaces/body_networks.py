@@ -20,8 +20,7 @@ from lit_metanas.spaces.mixture import ForwardPass, Gate, Mixture, running
 from lit_metanas.spaces.operations import laid_out_like, padded
 from lit_metanas.spaces.supernet import ChildNetwork, Supernet, UnsharedScale, inherit
 
-_LONGEST_REASON = 160
-"""Characters of PyTorch's words that are passed on."""
+_LONGEST_REASON = 160  # characters of PyTorch's words that are passed on
 
 
 class LayerFlops:

@@ -23,8 +23,7 @@ from lit_metanas.spaces.mixed_layers import (
 from lit_metanas.spaces.mixture import Number, OpenChoice, OpenNumber, largest
 from lit_metanas.spaces.supernet import BranchDropout, ChannelDropout, UnsharedScale
 
-Make = Callable[[], nn.Module]
-"""Makes a layer, for instance ``nn.ReLU``."""
+Make = Callable[[], nn.Module]  # makes a layer, for instance `nn.ReLU`
 
 Conditions = dict[str, frozenset[str]]
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
-PREFIX = "arch."
-"""The beginning of the names of a study's parameters that are a space's choices."""
+PREFIX = "arch."  # the beginning of the names of a study's parameters that are a space's choices
 
 
 def _name_and_choices(space: ChoiceSpace) -> dict[str, Any]:

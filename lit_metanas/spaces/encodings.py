@@ -96,10 +96,8 @@ class OneHotEncoding(Encoding):
         return features
 
 
-LIMIT = 100_000
-"""Combinations of labels up to which a space counts as small."""
-SAMPLE = 4096
-"""Architectures that stand for a large space."""
+LIMIT = 100_000  # combinations of labels up to which a space counts as small
+SAMPLE = 4096  # architectures that stand for a large space
 
 
 class Candidates:

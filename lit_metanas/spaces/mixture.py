@@ -97,14 +97,12 @@ def times(value: Tensor, factor: Tensor | None) -> Tensor:
     return factor * value
 
 
-ONLY = Gate(torch.ones(1), 0)
-"""The gate of a single candidate."""
+ONLY = Gate(torch.ones(1), 0)  # the gate of a single candidate
 
 Statistics = Mapping[str, Tensor] | None
 """Batch-norm means and variances to normalise with; None takes those of the batch."""
 
-Record = dict[str, Tensor] | None
-"""Filled with a batch's means and variances; None keeps none."""
+Record = dict[str, Tensor] | None  # filled with a batch's means and variances; None keeps none
 
 
 class ForwardPass(NamedTuple):
@@ -200,8 +198,7 @@ class OpenNumber:
         return OpenNumber(self.name, tuple(number // other for number in self.numbers))
 
 
-Number = int | OpenNumber
-"""Of channels: plain in a child, and open in a supernet where it is a choice."""
+Number = int | OpenNumber  # of channels: plain in a child, and open in a supernet where it is a choice
 
 
 def computed_value(number: Number) -> int:

@@ -153,8 +153,7 @@ def _skips_in_front(link: tuple[int, ...], ops: tuple[str, ...]) -> tuple[tuple[
     return link, ("skip",) * front + tuple(ops[node - 1] for node in kept)
 
 
-BUCKETS = 128
-"""For paths, by feature hashing: 7,380 are thinkable, and a network has at most four."""
+BUCKETS = 128  # for paths, by feature hashing: 7,380 are thinkable, and a network has at most four
 
 
 class NASBenchGraphEncoding(Encoding):

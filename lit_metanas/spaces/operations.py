@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from lit_metanas.inputs.batches import at_least_float32
 from lit_metanas.spaces.mixture import Gate, Record, Statistics, combine, setting, times
 
-EPSILON = 1e-5
-"""Added to variances, as in ``torch.nn.BatchNorm2d``."""
+EPSILON = 1e-5  # added to variances, as in `torch.nn.BatchNorm2d`
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "ReLU": nn.ReLU,
@@ -38,8 +37,7 @@ LAYER_NORMS = ("layer", "none")
 SKIPS = ("none", "residual")
 MAP_READOUTS = ("average", "flat")
 """What a network for images makes of its last map: the mean of each channel, or all of its values."""
-ROUNDINGS = ("down", "up")
-"""How pooling halves an odd number."""
+ROUNDINGS = ("down", "up")  # how pooling halves an odd number
 
 
 def leading_part(tensor: Tensor, *sizes: int) -> Tensor:

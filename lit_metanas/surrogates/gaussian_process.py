@@ -15,11 +15,9 @@ from torch.distributions import Normal
 # Without records, on six small tasks, it has no clear lead: 69.0 %, TPE 67.3 (benchmarks/from_scratch.py). It was not
 # measured against scikit-learn's process (an extra) or Optuna's (private); neither takes a learned prior of the kernel.
 
-LIKELIHOOD_STEPS = 60
-"""Most steps of L-BFGS; it converges after about 25."""
+LIKELIHOOD_STEPS = 60  # most steps of L-BFGS; it converges after about 25
 
-PREDICTION_CHUNK = 4096
-"""Number of architectures that are predicted at once, which bounds the memory."""
+PREDICTION_CHUNK = 4096  # number of architectures that are predicted at once, which bounds the memory
 
 
 class GroupedKernel:

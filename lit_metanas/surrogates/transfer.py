@@ -20,10 +20,8 @@ from lit_metanas.surrogates.gaussian_process import (
     fit_parameters,
 )
 
-OWN_WEIGHT = 0.75
-"""Weight of the new task's own process, and the largest of each source's."""
-BANDWIDTH = 0.2
-"""A source with at least this share of discordant pairs has no weight; 0.5 is chance."""
+OWN_WEIGHT = 0.75  # weight of the new task's own process, and the largest of each source's
+BANDWIDTH = 0.2  # a source with at least this share of discordant pairs has no weight; 0.5 is chance
 
 
 def discordance(values: Tensor, predictions: Tensor) -> Tensor:
@@ -65,10 +63,8 @@ def portfolio(predictions: Tensor, weights: Tensor, size: int) -> list[int]:
     return chosen
 
 
-FITTED = 400
-"""Number of scores, evenly over their ranks, that fit the kernel's parameters; the process then takes all."""
-ELITE = 32
-"""Number of best architectures that a source keeps by name."""
+FITTED = 400  # number of scores, evenly over their ranks, that fit the kernel's parameters; the process then takes all
+ELITE = 32  # number of best architectures that a source keeps by name
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,7 @@ from lit_metanas.tasks.sampling import changes_generator, draw_episode
 from lit_metanas.tasks.source import Subset, TaskSource
 from lit_metanas.tasks.task import Episode
 
-EpisodeKey = tuple[int, int]
-"""Epoch, and index in it."""
+EpisodeKey = tuple[int, int]  # epoch, and index in it
 
 Loaded = TypeVar("Loaded")
 

@@ -134,8 +134,7 @@ def _class_names(order: Sequence[Hashable], classes: ClassNames | None) -> list[
 SEPARATORS_SEEN, SEPARATORS = ";|", ";|,"
 """What stands between labels: found by its look; and where they are known to be sets, as texts have commas, too."""
 
-LEAST_MENTIONS = 2
-"""Examples that a label has on average, if texts with a separator are sets of labels."""
+LEAST_MENTIONS = 2  # examples that a label has on average, if texts with a separator are sets of labels
 
 
 def are_label_sets(labels: Any) -> bool:
@@ -269,14 +268,11 @@ def _checked(label: Any, where: str) -> Hashable:
     return label
 
 
-RARE = 1 / 3
-"""A class is rare if it has less than this share of the examples that a class has on average."""
+RARE = 1 / 3  # a class is rare if it has less than this share of the examples that a class has on average
 
-BALANCED_WEIGHT = "balanced"
-"""All classes have the same weight in a training."""
+BALANCED_WEIGHT = "balanced"  # all classes have the same weight in a training
 
-AUTO_WEIGHT = "auto"
-"""All classes have the same weight if networks are chosen by balanced accuracy."""
+AUTO_WEIGHT = "auto"  # all classes have the same weight if networks are chosen by balanced accuracy
 
 ClassWeight = Literal["auto", "balanced"] | None
 

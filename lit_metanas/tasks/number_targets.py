@@ -18,8 +18,7 @@ from lit_metanas.io.text import hint, printable
 from lit_metanas.tasks.labels import Labels, are_label_sets, is_gap, plain_label
 from lit_metanas.tasks.task import warn_of_data
 
-Targets: TypeAlias = Literal["classification", "several labels", "regression"]
-"""What labels are learned as."""
+Targets: TypeAlias = Literal["classification", "several labels", "regression"]  # what labels are learned as
 
 FEWEST_NUMBERS = 10
 """Different numbers that are taken for targets of a regression; fewer may be classes, such as versions."""
@@ -30,8 +29,7 @@ FEWEST_REPEATS, RARE_LABELS = 3, 0.1
 MOST_ROUNDED = 0.01
 """Rounding to single precision that is worth a warning, as a share of the numbers' standard deviation."""
 
-STRATA, LEAST_OF_A_STRATUM = 10, 10
-"""Quantiles by which examples are divided at most, and the fewest examples of one."""
+STRATA, LEAST_OF_A_STRATUM = 10, 10  # quantiles by which examples are divided at most, and the fewest examples of one
 
 _MEASURE = re.compile(
     r"(?P<before>[$€£]\s*)?[-+]?(?:[0-9]{1,3}(?:[.,' ][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?"

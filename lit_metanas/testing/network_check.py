@@ -20,8 +20,7 @@ from lit_metanas.spaces.operations import without_fast_paths
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import Supernet, inherit
 
-MAX_SAMPLES = 1000
-"""Architectures that are sampled to find some that can be built."""
+MAX_SAMPLES = 1000  # architectures that are sampled to find some that can be built
 
 
 def require(condition: bool, failure: str) -> None:
@@ -86,11 +85,9 @@ def _check_labels(space: ChoiceSpace, labels: dict[str, str], draws: Random) -> 
         require(space.canonical(equal) == architecture, f"equivalent labels of {architecture} are another architecture")
 
 
-TOLERANCE = 1e-5
-"""Of outputs, as a share of the largest one."""
+TOLERANCE = 1e-5  # of outputs, as a share of the largest one
 
-LEAST_GRADIENT = 1e-9
-"""Of a logit's gradient, as a share of the largest one."""
+LEAST_GRADIENT = 1e-9  # of a logit's gradient, as a share of the largest one
 
 
 class NetworkCheck:

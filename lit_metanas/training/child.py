@@ -324,8 +324,7 @@ def score(child: Child, split: Split) -> float:
     return judge(child.eval(), split, child.objective).value
 
 
-LEAST_KEPT = 0.8
-"""The least share of the recognised images that are recognised when they are mirrored, too."""
+LEAST_KEPT = 0.8  # the least share of the recognised images that are recognised when they are mirrored, too
 
 
 def mirror_keeps_classes(child: Child, val: Split) -> bool:

@@ -35,8 +35,7 @@ META_KEY, TASKS_KEY = "lit_metanas", "lit_metanas_tasks"
 SUPERNET_WEIGHTS, OUTPUT_WEIGHTS = "supernet.", "outputs."
 """How names of weights begin in a checkpoint: of the supernet, and of those that depend on the number of outputs."""
 
-LARGEST_INPUT = 1 << 26
-"""Numbers of an input, and tokens of a vocabulary, that a checkpoint may be for."""
+LARGEST_INPUT = 1 << 26  # numbers of an input, and tokens of a vocabulary, that a checkpoint may be for
 
 
 @dataclass(frozen=True, kw_only=True)

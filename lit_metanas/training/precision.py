@@ -18,8 +18,7 @@ PRECISIONS = (AUTO_PRECISION, FLOAT32, BF16)
 LEAST_GAIN = 1.2
 """How many times as fast a training must be in bf16, to be one: for less, a network need not lose digits."""
 
-ROUNDS = 5
-"""Of a benchmark at most."""
+ROUNDS = 5  # of a benchmark at most
 
 
 def check_precision(owner: str, precision: str) -> None:

@@ -20,13 +20,11 @@ from lit_metanas.objectives.objective import Objective
 from lit_metanas.records.record import RecipeFields
 from lit_metanas.tasks.task import Split
 
-SMALLEST_BATCH = 2
-"""Examples of a batch, of which batch-norm needs two."""
+SMALLEST_BATCH = 2  # examples of a batch, of which batch-norm needs two
 
 ADAMW, MUON = OPTIMIZERS = ("adamw", "muon")
 
-_LEAST = {"int": 1, "float": 0}
-"""The smallest values of fields, by their types."""
+_LEAST = {"int": 1, "float": 0}  # the smallest values of fields, by their types
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,7 @@ from lit_metanas.spaces.operations import without_fast_paths
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.training.precision import FLOAT32
 
-LANES = 16
-"""Channels that a processor computes at once: fewer take as long."""
+LANES = 16  # channels that a processor computes at once: fewer take as long
 
 FEW_CHANNELS = 4
 """Channels up to which an input is an image, for whose convolutions libraries have kernels without ``LANES``."""

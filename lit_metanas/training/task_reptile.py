@@ -35,8 +35,7 @@ from lit_metanas.training.meta_weights import (
 from lit_metanas.training.outer_training import Account, EpisodeScores, OuterTraining, outer_mean, validate_anew
 from lit_metanas.training.trainers import apart_from_caller
 
-FIRST_JUDGED = EVALUATION - 1
-"""Step of ``task_generator`` for the first validation task; those of the others count down."""
+FIRST_JUDGED = EVALUATION - 1  # step of `task_generator` for the first validation task; those of the others count down
 
 
 @dataclass(frozen=True)

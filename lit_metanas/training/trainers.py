@@ -29,11 +29,9 @@ from lit_metanas.io.text import DEBUG, printable, short_number
 from lit_metanas.training.precision import AUTO_PRECISION, by_flags
 from lit_metanas.training.preemption import Preemption
 
-MOST_PROCESSES = 4096
-"""Threads of a process, and processes of a machine: beyond it torch asks for memory without end."""
+MOST_PROCESSES = 4096  # threads of a process, and processes of a machine: beyond it torch asks for memory without end
 
-PRECISION_KEY = "lit_metanas_precision"
-"""Of a checkpoint: the Trainer's precision."""
+PRECISION_KEY = "lit_metanas_precision"  # of a checkpoint: the Trainer's precision
 
 OUTPUT_FOLDERS = ("checkpoints", "logs", "lightning_logs", "wandb")
 """Into which a Trainer writes in its ``default_root_dir``."""

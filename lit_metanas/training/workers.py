@@ -24,14 +24,12 @@ from lit_metanas.io.cores import end_with_parent, own_cores
 from lit_metanas.io.text import short_value
 from lit_metanas.training.trainers import MOST_PROCESSES
 
-AUTO_WORKERS = "auto"
-"""The number of workers that is decided here: the cores, if the trainings are worth the processes."""
+AUTO_WORKERS = "auto"  # the number of workers that is decided here: the cores, if the trainings are worth the processes
 
 WORTH_PROCESSES = 2e10
 """Training FLOPs from which on processes pay, about a second of a core. Each takes 0.05 s to start and to answer."""
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end the main process, or its search."""
+STOPS = (signal.SIGINT, signal.SIGTERM)  # signals that end the main process, or its search
 
 _T = TypeVar("_T")
 

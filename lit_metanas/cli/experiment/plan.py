@@ -25,11 +25,9 @@ from lit_metanas.io.files import set_aside, write_whole
 from lit_metanas.io.json_files import read_json
 from lit_metanas.io.text import duration, printable, shorten
 
-WORD = re.compile(r"\{(\w+)\}")
-"""A name in braces, which a word replaces."""
+WORD = re.compile(r"\{(\w+)\}")  # a name in braces, which a word replaces
 
-OWN = ("directory", "seed", "run", "first", "folder", "protocol", "method")
-"""Words that are not the user's to give."""
+OWN = ("directory", "seed", "run", "first", "folder", "protocol", "method")  # words that are not the user's to give
 
 Wording = Mapping[str, str | None]
 

@@ -25,8 +25,7 @@ from lit_metanas.io.text import number_of, without_passwords
 Execute = Callable[[list[str]], None]
 
 COMMAND = [sys.executable, "-u", "-m", "lit_metanas"]  # unbuffered: an error is the log's last line
-GRACE = 30.0
-"""Seconds that interrupted steps have to leave what they have in order."""
+GRACE = 30.0  # seconds that interrupted steps have to leave what they have in order
 
 
 def run(

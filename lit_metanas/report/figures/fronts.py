@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 # Most panels that are drawn.
 PANELS = 6
 
-MEASURED = {"flops": "multiply-adds"}
-"""Words for measures that have none in their name."""
+MEASURED = {"flops": "multiply-adds"}  # words for measures that have none in their name
 
-FRONT_FILES = ("front.md", "front.png")
-"""The table and the figure of a result's front."""
+FRONT_FILES = ("front.md", "front.png")  # the table and the figure of a result's front
 
 FRONT_CAPTION = (
     "Networks to which the search found none that is as {small} and does clearly better on the validation part. Each "

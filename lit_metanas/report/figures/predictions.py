@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_SHOWN, TILES_A_ROW = 20, 5
-"""Most examples of a figure or a table, and pictures in a row."""
+MOST_SHOWN, TILES_A_ROW = 20, 5  # most examples of a figure or a table, and pictures in a row
 
 # Inches: a picture's width and height, a line of text above it, and the gap between two pictures.
 TILE, TITLE_LINE, MARGIN = 2.1, 0.15, 0.25

@@ -19,18 +19,14 @@ from lit_metanas.searchers.mutation import draw_new
 from lit_metanas.searchers.query.ledger import SCORE, Objectives
 from lit_metanas.spaces import Architecture, SearchSpace
 
-LOOKED_AT = 150
-"""Number of architectures that are drawn to choose the first rung; none of them is trained for that."""
+LOOKED_AT = 150  # number of architectures that are drawn to choose the first rung; none of them is trained for that
 
-GUESSING_GAP = 3.0
-"""Distance of a random guess below the worst network, relative to the range of scores."""
+GUESSING_GAP = 3.0  # distance of a random guess below the worst network, relative to the range of scores
 
-POWER = 0.5
-"""A network's FLOPs grow with this power of the cost of its training: 0 is equal FLOPs, 1 equal epochs."""
+POWER = 0.5  # a network's FLOPs grow with this power of the cost of its training: 0 is equal FLOPs, 1 equal epochs
 
 
-Size = Callable[[Query], float]
-"""The measure that should be small."""
+Size = Callable[[Query], float]  # the measure that should be small
 
 
 class FrontHalving(Halving):

@@ -36,8 +36,7 @@ from lit_metanas.spaces import SearchSpace
 from lit_metanas.tasks.task import Task
 from lit_metanas.training.workers import Submitted
 
-WHOLE_GROUPS = 0.5
-"""Probability that a changed label changes the choices of its kind in all layers."""
+WHOLE_GROUPS = 0.5  # probability that a changed label changes the choices of its kind in all layers
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,9 @@ from lit_metanas.records.record import Budget, Cost, RecipeValue, SearchRecord, 
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.training.recipes import Recipe
 
-RECIPE_PREFIX = "train."
-"""Prefix of a study's parameters that are numbers of a recipe."""
+RECIPE_PREFIX = "train."  # prefix of a study's parameters that are numbers of a recipe
 
-SCORE = "accuracy"
-"""The estimator's score among the objectives."""
+SCORE = "accuracy"  # the estimator's score among the objectives
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,7 @@ from lit_metanas.records.record import Budget, Cost, FailedWorkError, SearchReco
 from lit_metanas.searchers.query.ledger import Ledger, Reservation, TrialFacts
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
-LOCK_TIMEOUT = 60.0
-"""Seconds to wait for other processes that hold a file's lock."""
+LOCK_TIMEOUT = 60.0  # seconds to wait for other processes that hold a file's lock
 
 
 @contextmanager
@@ -128,8 +127,7 @@ def _reason(error: Exception) -> str:
     return " ".join(str(cause).split()).rstrip(".")[:160]
 
 
-IDENTITY = "search"
-"""The study's user attribute with the fields of its record, without trials, for later readers."""
+IDENTITY = "search"  # the study's user attribute with the fields of its record, without trials, for later readers
 
 
 def open_study(
@@ -238,11 +236,9 @@ def _foreign_record(study: optuna.Study, space: ChoiceSpace, task: str, prefix: 
     return record
 
 
-RETRIES = 2
-"""Most further attempts to run a trial whose process dies each time."""
+RETRIES = 2  # most further attempts to run a trial whose process dies each time
 
-PAUSE = 0.1
-"""Seconds between two reads of the storage."""
+PAUSE = 0.1  # seconds between two reads of the storage
 
 
 def trial_id(trial: optuna.Trial | FrozenTrial) -> int:

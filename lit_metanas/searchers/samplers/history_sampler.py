@@ -31,8 +31,7 @@ from lit_metanas.spaces.architecture import Architecture, check_positive
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
 UNFAILED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-CHANCES = 2
-"""Parameters count as tried after so many failures: a single one may be the machine's fault."""
+CHANCES = 2  # parameters count as tried after so many failures: a single one may be the machine's fault
 
 
 class History:

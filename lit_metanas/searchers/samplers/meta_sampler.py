@@ -24,17 +24,12 @@ from lit_metanas.surrogates.gaussian_process import GaussianProcess, GroupedKern
 from lit_metanas.surrogates.meta_surrogate import MetaSurrogate, read_surrogate
 from lit_metanas.surrogates.transfer import TransferSurrogate, combine_predictions, evidence_weights, portfolio
 
-DRAWN_ANEW = 500
-"""Number of architectures of a large space that are drawn for each proposal."""
-MUTANTS = 500
-"""Number of further ones that are mutated from good architectures, once or twice."""
+DRAWN_ANEW = 500  # number of architectures of a large space that are drawn for each proposal
+MUTANTS = 500  # number of further ones that are mutated from good architectures, once or twice
 PARENTS = 10
-REFIT = 10
-"""The kernel's parameters are fitted again after so many scores."""
-CONTEXT = 250
-"""Most scores that the process takes, the best half and the latest, which bounds time and memory."""
-FAR_APART = 32
-"""Number of first architectures that are chosen far from one another."""
+REFIT = 10  # the kernel's parameters are fitted again after so many scores
+CONTEXT = 250  # most scores that the process takes, the best half and the latest, which bounds time and memory
+FAR_APART = 32  # number of first architectures that are chosen far from one another
 
 UNEXPLAINED = 0.6
 """Share of a process's deviation that remains when sources give its mean; the best of 0.3, 0.6 and 1 in development."""

@@ -22,8 +22,7 @@ from lit_metanas.searchers.samplers.history_sampler import History, HistorySampl
 from lit_metanas.spaces.architecture import Architecture
 from lit_metanas.spaces.choice_space import PREFIX, ChoiceSpace
 
-CHANCE = 0.5
-"""A source with at least this share of discordant pairs has no weight."""
+CHANCE = 0.5  # a source with at least this share of discordant pairs has no weight
 ASSUMED = 2.0
 """Number of pairs that count as seen at the start, ``ASSUMED_WRONG`` of them discordant, to damp the first trials."""
 ASSUMED_WRONG = 0.4

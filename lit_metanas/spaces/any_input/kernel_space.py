@@ -16,8 +16,7 @@ DRAWN_ROWS = (0, 100, 600)
 REACHES = (0.25, 0.5, 1.0)
 """How far likeness reaches, in median distances; of tables with 200 to 5,000 rows none is better alone."""
 
-MEASURED_ROWS = 300
-"""Drawn rows whose distances are measured for that."""
+MEASURED_ROWS = 300  # drawn rows whose distances are measured for that
 
 
 class KernelSpace(RidgeModels, SearchSpace):

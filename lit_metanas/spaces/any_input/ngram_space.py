@@ -20,8 +20,7 @@ from lit_metanas.tasks.task import Split
 SIZES = (1 << 23, 1 << 20, 1 << 17, 1 << 14)
 """Weights of a model at most; it knows as many of the most frequent n-grams."""
 
-NGRAM_DECAYS = (0.1, 0.03, 0.3)
-"""Weight decays to choose from, those first that gain most on validation parts of texts."""
+NGRAM_DECAYS = (0.1, 0.03, 0.3)  # weight decays to choose from, those first that gain most on validation parts of texts
 
 STRENGTH, NEXT_TO_NUMBERS = 0.1, 0.03
 """The cost of an error, if the weight decay is 1; and the same if there are numbers, which may say nothing."""
@@ -32,8 +31,7 @@ HELD_OUT, FIRST_PASSES = 5, 3
 PASSES, MOST_VISITS = 8, 200_000
 """Passes over the examples, after which validation scores no longer change; fewer for very many examples."""
 
-MADE_AT_ONCE = 256
-"""Examples whose values are computed together, so that what lies between takes little memory."""
+MADE_AT_ONCE = 256  # examples whose values are computed together, so that what lies between takes little memory
 
 
 class NGramSpace(SolvedModels, SearchSpace):

@@ -12,14 +12,12 @@ from lit_metanas.spaces.any_input.solved_models import RidgeModels, RidgeNetwork
 from lit_metanas.spaces.architecture import Architecture, Choice
 from lit_metanas.spaces.space import SearchSpace
 
-DRAWN_PATCHES = (400, 100)
-"""Patches that those of an image are compared with."""
+DRAWN_PATCHES = (400, 100)  # patches that those of an image are compared with
 
 PATCH_SIDE, SEEN_SIDE = 6, 32
 """Pixels along a side of a patch, and of an image as it is looked at, at least; larger ones are averaged."""
 
-PARTS_A_SIDE = 3
-"""Parts along a side of an image in which likeness is averaged."""
+PARTS_A_SIDE = 3  # parts along a side of an image in which likeness is averaged
 
 LEAST_LIKENESS, FAINTEST_CONTRAST, WHITENING = 0.5, 0.01, 0.1
 """What is subtracted from a likeness; what is added to the variance in a patch, and to those of their components."""

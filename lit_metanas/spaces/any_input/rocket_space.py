@@ -20,11 +20,9 @@ from lit_metanas.spaces.space import SearchSpace
 LENGTH, LARGE, KERNELS = 9, 3, 84
 """Numbers of a kernel, how many of them are 2 where the others are -1, and the ways to place these."""
 
-LEVELS = (8, 2)
-"""How many levels the answers of a kernel are compared with."""
+LEVELS = (8, 2)  # how many levels the answers of a kernel are compared with
 
-MOST_ADDED = 9
-"""Channels that a kernel adds at most."""
+MOST_ADDED = 9  # channels that a kernel adds at most
 
 LEVEL_EXAMPLES, LEVEL_ANSWERS = 256, 20_000
 """Examples, and answers of each kernel to them, whose quantiles are the levels."""

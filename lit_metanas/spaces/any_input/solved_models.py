@@ -23,8 +23,7 @@ from lit_metanas.spaces.space import Solver
 from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split
 
-SCALE = 5.0
-"""What scores are multiplied by before a temperature is learned: margins of 1 would be probabilities of 0.7."""
+SCALE = 5.0  # what scores are multiplied by before a temperature is learned: margins of 1 would be probabilities of 0.7
 
 
 class SolvedNetwork(nn.Module):
@@ -135,8 +134,7 @@ def calibration(objective: Objective, scores: Tensor, targets: Tensor) -> float:
     return SCALE / getattr(objective.calibrated(SCALE * scores, targets), "temperature", 1.0)
 
 
-PENALTIES = tuple(10.0**power for power in range(-1, 6))
-"""Penalties to choose from, as each feature has variance 1."""
+PENALTIES = tuple(10.0**power for power in range(-1, 6))  # penalties to choose from, as each feature has variance 1
 
 MOST_SOLVED = 2048
 """With more examples, and more features, so many examples are drawn to learn from: a system of equations is solved."""

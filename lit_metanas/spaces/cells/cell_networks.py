@@ -21,8 +21,7 @@ from lit_metanas.spaces.mixed_layers import CountedFlops, weighed_outputs
 from lit_metanas.spaces.mixture import sum_of
 from lit_metanas.spaces.operations import with_dense_gradient
 
-STRIDES = {"normal": 1, "reduce": 2}
-"""Cells that keep the size of the image, and cells that halve it."""
+STRIDES = {"normal": 1, "reduce": 2}  # cells that keep the size of the image, and cells that halve it
 
 KINDS = tuple(STRIDES)
 
@@ -30,8 +29,7 @@ KINDS = tuple(STRIDES)
 EDGE_MAKERS: Mapping[str, Operation] = {**CELL_OPERATIONS, "conv_3x3": CELL_OPERATIONS["separable_conv_3x3"]}
 """What makes the operation of an edge, by its label other than ``none``."""
 
-INPUTS = 2
-"""Nodes 0 and 1 of a cell are the outputs of the two cells before it."""
+INPUTS = 2  # nodes 0 and 1 of a cell are the outputs of the two cells before it
 
 
 def inputs_name(kind: str, node: int) -> str:

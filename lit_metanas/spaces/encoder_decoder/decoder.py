@@ -18,11 +18,9 @@ from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.mixture import OpenChoice
 from lit_metanas.spaces.sequence.step_operations import AttentionMaps, Recurrence, attend, part_of, sinusoids
 
-KERNEL = 3
-"""Steps that a causal convolution sees: its own, and those before it."""
+KERNEL = 3  # steps that a causal convolution sees: its own, and those before it
 
-Further = tuple[Tensor, Tensor]
-"""Outputs ``(n, steps, width)``, and what is kept for further steps."""
+Further = tuple[Tensor, Tensor]  # outputs `(n, steps, width)`, and what is kept for further steps
 
 KeptState = Mapping[str, Tensor]
 """What each operation of a layer keeps for further steps, by its label; empty at the beginning."""

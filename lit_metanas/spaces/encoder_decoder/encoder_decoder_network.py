@@ -19,11 +19,9 @@ from lit_metanas.spaces.encoder_decoder.decoder import CrossMemory, DecoderLayer
 from lit_metanas.spaces.mixed_layers import CountedFlops
 from lit_metanas.spaces.sequence.sequence_network import SequenceLayers, SequenceLayout, silenced
 
-BEGIN = BLANK
-"""The token before the first one; as an output it is the end."""
+BEGIN = BLANK  # the token before the first one; as an output it is the end
 
-Classifier = Callable[[Tensor], Tensor]
-"""From features ``(n, steps, width)`` to the scores of tokens ``(n, steps, way)``."""
+Classifier = Callable[[Tensor], Tensor]  # from features `(n, steps, width)` to the scores of tokens `(n, steps, way)`
 
 
 class EncoderDecoder(nn.Module):

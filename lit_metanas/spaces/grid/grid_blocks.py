@@ -13,18 +13,14 @@ from lit_metanas.spaces.builder import Builder, Make
 from lit_metanas.spaces.operations import ACTIVATIONS, EPSILON
 
 GRID_NORMS = ("batch", "group", "none")
-CHANNEL_GROUP = 8
-"""Channels of a group of group norm, of which all numbers of channels are multiples."""
+CHANNEL_GROUP = 8  # channels of a group of group norm, of which all numbers of channels are multiples
 ACTIVE_GAIN = 1.7
 """What an activation takes from the deviation, which the next layer's weights give back: 1.71 for ReLU, 1.70 for GELU
 and 1.79 for SiLU (Brock et al. 2021, appendix D)."""
-LEAST_SQUARES = 1e-4
-"""Sum of squares that weights of an output have at least."""
+LEAST_SQUARES = 1e-4  # sum of squares that weights of an output have at least
 SQUEEZES = ("none", "se")
-SQUEEZED = 4
-"""Channels for each one of a squeeze."""
-MLP_EXPANSION = 4
-"""Hidden channels of the two-layer network of a ConvNeXt-like block, for each channel."""
+SQUEEZED = 4  # channels for each one of a squeeze
+MLP_EXPANSION = 4  # hidden channels of the two-layer network of a ConvNeXt-like block, for each channel
 
 
 Questions = Mapping[str, tuple[str, ...]]

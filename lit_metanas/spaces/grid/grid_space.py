@@ -46,8 +46,7 @@ GROWTHS: Mapping[str, tuple[float, float]] = {
 """How many times as wide a stage is as the one before, and the most that the last is to the first, by label."""
 DOWNS = ("max", "avg", "stride")
 GRID_READOUTS = ("flat", "average", "gem")
-MOST_FLAT = 4
-"""Height and width up to which a last map is read as it is; a larger one is averaged in patches."""
+MOST_FLAT = 4  # height and width up to which a last map is read as it is; a larger one is averaged in patches
 
 
 def stage_width(width: str, growth: str, *, place: int, most: int) -> int:

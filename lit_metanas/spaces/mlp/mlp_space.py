@@ -168,8 +168,7 @@ class MLPSpace(SearchSpace):
         return MLPNetwork(build, self.layout, RowShape(*shape))
 
 
-TEXT = "text"
-"""What stands in front of the choices of the network that reads the text."""
+TEXT = "text"  # what stands in front of the choices of the network that reads the text
 
 
 class TextRowNetwork(nn.Module):

@@ -146,8 +146,7 @@ def draw_unpruned(cell: CellGraph, places: Sequence[int], vertices: int, below: 
     return CellGraph(edges, tuple(operations))
 
 
-VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
-"""Sizes of the operations that are convolutions."""
+VERTEX_KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}  # sizes of the operations that are convolutions
 
 
 def _normalised(channels: int, width: int, kernel: int) -> nn.Sequential:

@@ -29,8 +29,7 @@ from lit_metanas.spaces.nas_bench_101.nas_bench_101_cells import (
 from lit_metanas.spaces.space import SearchSpace
 from lit_metanas.spaces.supernet import NetworkCost
 
-EQUIVALENTS = 100
-"""Draws of a cell that is pruned to a given one, until one of a restricted space is found."""
+EQUIVALENTS = 100  # draws of a cell that is pruned to a given one, until one of a restricted space is found
 
 
 class NASBench101(SearchSpace):

@@ -20,8 +20,7 @@ CELL_NODES = 4
 EDGES: tuple[tuple[int, int], ...] = tuple((source, target) for target in range(CELL_NODES) for source in range(target))
 """Source and target of each edge, in the order of the notation. Node 0 is the input, the last node the output."""
 
-NAMES = tuple(edge_name(*edge) for edge in EDGES)
-"""Of the edges' choices, in the same order."""
+NAMES = tuple(edge_name(*edge) for edge in EDGES)  # of the edges' choices, in the same order
 
 EDGE_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 

@@ -31,8 +31,7 @@ PATHS = {path: place for place, path in enumerate(p for n in range(CELL_NODES) f
 """What a path from input to output can compute, in the order of its length."""
 
 
-CellLabels = tuple[str, ...]
-"""A cell: the operation of each edge of ``EDGES``."""
+CellLabels = tuple[str, ...]  # a cell: the operation of each edge of `EDGES`
 
 
 class NASBench201(SearchSpace):

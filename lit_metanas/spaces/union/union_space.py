@@ -17,10 +17,8 @@ from lit_metanas.spaces.mixture import Mixture
 from lit_metanas.spaces.space import ONE_BY_ONE, SearchSpace, ShapeType
 from lit_metanas.spaces.supernet import ChildNetwork, Supernet
 
-FAMILY = "family"
-"""The choice among the spaces."""
-HEAD_WEIGHTS = frozenset({"head.weight", "head.bias"})
-"""Weights that have the same names in all families."""
+FAMILY = "family"  # the choice among the spaces
+HEAD_WEIGHTS = frozenset({"head.weight", "head.bias"})  # weights that have the same names in all families
 
 WINDOWS_AT_ONCE = 256
 """Windows of a batch that are computed together: those of hours of sound would not fit into memory."""

@@ -19,8 +19,7 @@ from lit_metanas.spaces.supernet import NetworkCost
 from lit_metanas.tasks.task import Split, Task, join_parts
 from lit_metanas.training.encoders.encoder import Encoder
 
-FAINTEST_FEATURE = 1e-3
-"""The smallest standard deviation that a feature is divided by."""
+FAINTEST_FEATURE = 1e-3  # the smallest standard deviation that a feature is divided by
 
 
 class Standardised(nn.Module):

@@ -27,17 +27,13 @@ from lit_metanas.io.text import duration, number_of
 from lit_metanas.kinds.sounds.log_mel import LogMel
 from lit_metanas.spaces.supernet import NetworkCost
 
-UNKNOWN_SOURCE = "unknown: see its source"
-"""The licence of an encoder of which nobody has said it."""
+UNKNOWN_SOURCE = "unknown: see its source"  # the licence of an encoder of which nobody has said it
 
-ENCODED_AT_ONCE = 64
-"""Examples of a batch."""
+ENCODED_AT_ONCE = 64  # examples of a batch
 
-LARGEST_CACHE = 1 << 28
-"""Bytes of the file of an encoder's features, the newest; others are computed again."""
+LARGEST_CACHE = 1 << 28  # bytes of the file of an encoder's features, the newest; others are computed again
 
-NAME_BYTES = 16
-"""Of the digest of an example."""
+NAME_BYTES = 16  # of the digest of an example
 
 
 def multiply_adds(network: nn.Module, shape: Shape) -> int:

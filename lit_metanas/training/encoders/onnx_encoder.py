@@ -24,8 +24,7 @@ OWNER = "An encoder in ONNX"
 CLASSIFIERS, BEHIND = ("Gemm", "MatMul"), ("Add", "Identity", "LogSoftmax", "Sigmoid", "Softmax")
 """Linear maps, and what may follow the last one."""
 
-LOWEST = -1e9
-"""Below all features."""
+LOWEST = -1e9  # below all features
 
 AROUND, FLOOR, SILENCE = 40, 1e-9, 4.5
 """Steps of silence on both sides of a sound, its energy, and its spectrum, as the network takes it."""

@@ -30,8 +30,7 @@ from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_pr
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colours of ImageNet, by which most encoders normalise images."""
 
-MADE_FOR = 224
-"""Pixels of each side that most encoders were made for."""
+MADE_FOR = 224  # pixels of each side that most encoders were made for
 
 ANY_NUMBER = "export it for any number of images, with a vector of features for each"
 

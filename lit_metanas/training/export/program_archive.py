@@ -20,8 +20,7 @@ from lit_metanas.io.json_files import parse_json
 from lit_metanas.spaces.operations import without_fast_paths
 from lit_metanas.training.export.plain_program import PROGRAM_OPERATIONS, Node, PlainProgram, Reference
 
-LARGEST_PROGRAM = 1 << 27
-"""Bytes of an archive."""
+LARGEST_PROGRAM = 1 << 27  # bytes of an archive
 
 _FORMAT = 8  # the major version of the schema of torch's exported programs
 

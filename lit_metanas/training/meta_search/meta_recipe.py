@@ -15,8 +15,7 @@ from lit_metanas.kinds.augmentation import ImageAugmentation
 from lit_metanas.meta import PrototypeHead, PrototypeLoss
 from lit_metanas.records.record import RecipeFields, RecipeValue
 
-Distance = Literal["plain", "scaled", "cosine"]
-"""How queries are compared with the class means."""
+Distance = Literal["plain", "scaled", "cosine"]  # how queries are compared with the class means
 
 _HEADS: Mapping[Distance, dict[str, Any]] = {
     "plain": {"scale": 0.1, "learned": False, "unit": False},
