@@ -34,25 +34,6 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
     recipe = ", ".join(f"{name}={value}" for name, value in result.whole_recipe.items())
     made, about = command or _made_by(result, recipe), (result.shape, result.preprocessing, result.objective)
     data, takes = markdown_text(result.task_id, 200), script_takes(*about)
-    interval = " (95 % interval)" * (not math.isnan(result.ci95))
-    trained, tested = result.images
-    score = f"{percent(result.test_score, result.ci95)} %{interval}, of {number_of(tested, 'example')}"
-    rows = {
-        f"test {markdown_text(result.metric)}".replace("|", "\\|"): score,
-        **{f"test {name}": value for name, value in measures_in_words(result.measures, result.metric).items()},
-        "parameters": f"{result.parameters:,}",
-        "multiply-adds for one input": f"{result.flops:,}",
-        "latency": latency_in_words(result),
-    }
-    costs = {
-        "features of encoders, once": result.encoding_cost,
-        "search": result.cost,
-        f"all training after it{unreturned_share(result)}": result.training_cost,
-        "meta-training (once)": result.meta_cost,
-    }
-    rows |= {
-        what: f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}" for what, cost in costs.items() if cost.flops
-    }
     notes = {
         "Preprocessing": markdown_text(views_in_words(result), 200),
         "Frozen encoder in front": markdown_text(result.encoder, 400),
@@ -80,11 +61,11 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
         f"# {data}",
         "",
         f"A network that an architecture search of {LIBRARY} found in {markdown_text(result.space, 200)}, and "
-        f"trained on {number_of(trained, 'example')} of *{data}*. Seed {result.record.seed}.",
+        f"trained on {number_of(result.images[0], 'example')} of *{data}*. Seed {result.record.seed}.",
         "",
         "| | |",
         "|---|---|",
-        *(f"| {name} | {value} |" for name, value in rows.items() if value),
+        *(f"| {name} | {value} |" for name, value in _rows(result).items() if value),
         "",
         f"- Architecture: {markdown_text(architecture, 4000)}",
         *(f"- {name}: {value}" for name, value in notes.items() if value),
@@ -103,6 +84,30 @@ def card_text(result: ResultFields, license: str, command: str) -> str:
         "here what it is for, and what the training data hold and may be used for.",
         "",
     ])  # fmt: skip
+
+
+def _rows(result: ResultFields) -> dict[str, str]:
+    """The table: scores on the test part, the network's size and speed, and what it cost."""
+    interval = " (95 % interval)" * (not math.isnan(result.ci95))
+    score = f"{percent(result.test_score, result.ci95)} %{interval}, of {number_of(result.images[1], 'example')}"
+    costs = {
+        "features of encoders, once": result.encoding_cost,
+        "search": result.cost,
+        f"all training after it{unreturned_share(result)}": result.training_cost,
+        "meta-training (once)": result.meta_cost,
+    }
+    return {
+        f"test {markdown_text(result.metric)}".replace("|", "\\|"): score,
+        **{f"test {name}": value for name, value in measures_in_words(result.measures, result.metric).items()},
+        "parameters": f"{result.parameters:,}",
+        "multiply-adds for one input": f"{result.flops:,}",
+        "latency": latency_in_words(result),
+        **{
+            what: f"{cost.flops:.3g} training FLOPs, {duration(cost.seconds)}"
+            for what, cost in costs.items()
+            if cost.flops
+        },
+    }
 
 
 def _metadata(result: ResultFields, license: str, made: str) -> dict[str, Any]:

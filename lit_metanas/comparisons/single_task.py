@@ -105,15 +105,7 @@ def search(
         >>> 0 <= result.test_accuracy <= 1
         True
     """
-    given = (
-        ("task", task, Task),
-        ("space", space, SearchSpace),
-        ("method", method, Searcher),
-        ("recipe", recipe, Recipe),
-    )
-    for name, value, kind in given:
-        if not isinstance(value, kind) and (value is not None or name == "task"):
-            raise ValueError(f"search: {name} must be a {kind.__name__}, not {type(value).__name__}.")
+    _check_types(task, space, method, recipe)
     if seed < 0:
         raise ValueError(f"search: seed = {seed} must be at least 0.")
     check_task(task)
@@ -172,6 +164,19 @@ def search(
             validated=validated,
             precision=precision,
         )
+
+
+def _check_types(task: object, space: object, method: object, recipe: object) -> None:
+    """Refuse what is of another class; all but the task may be None."""
+    given = (
+        ("task", task, Task),
+        ("space", space, SearchSpace),
+        ("method", method, Searcher),
+        ("recipe", recipe, Recipe),
+    )
+    for name, value, kind in given:
+        if not isinstance(value, kind) and (value is not None or name == "task"):
+            raise ValueError(f"search: {name} must be a {kind.__name__}, not {type(value).__name__}.")
 
 
 @contextmanager
