@@ -30,7 +30,7 @@ from data_files import (
 from torch import Tensor
 
 import lit_metanas as lm
-from lit_metanas.inputs.batches import in_unit_range
+from lit_metanas.inputs.batches import as_floats
 from lit_metanas.inputs.preprocessing import Preprocessing, TextPreprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
 
@@ -97,7 +97,7 @@ def task_of(
 ) -> lm.Task:
     """The task of some examples, whose inputs a preprocessing made, if one did."""
     targets = torch.as_tensor(np.asarray(labels)).long()
-    whole = in_unit_range(inputs) if inputs.dim() == 4 else inputs
+    whole = as_floats(inputs) if inputs.dim() == 4 else inputs
     train, val, test = (lm.Split(whole[rows[part]], targets[rows[part]]) for part in PARTS)
     way = int(targets.max()) + 1
     vocabulary = None if preprocessing is None else vocabulary_of(preprocessing.shape)

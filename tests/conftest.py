@@ -10,6 +10,7 @@ import pytest
 
 gc.disable()  # until all is imported and collected: searching its millions of objects takes each process eleven seconds
 sys.path += map(str, sorted(Path(__file__).parent.glob("**/toys")))  # modules that tests and their subprocesses share
+pytest.register_assert_rewrite("space_toys", "body_toys")  # they hold assertions
 
 LAUNCHERS = ["RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"]
 TERMINALS = ["COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"]

@@ -50,7 +50,7 @@ class Candidate:
     @property
     def too_slow(self) -> str | None:
         """Why it exceeds a limit when it is timed again; None if it does not."""
-        return self.variant.limited.excess(self.found.architecture, fresh=True)
+        return self.variant.limited.check(self.found.architecture)
 
     @property
     def measured(self) -> dict[str, float]:

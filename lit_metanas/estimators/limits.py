@@ -96,7 +96,7 @@ class LimitedSpace:
             "latency": cache(self._seconds),
             "size": self._bytes,
         }
-        self.within = space.limited(self.excess) if limits.given else space
+        self.within = space.limited(self._excess) if limits.given else space
 
     def network_near(self, incumbent: Mapping[str, str]) -> Architecture:
         """The usual network, by labels of choices or groups; if it is above a limit, a smaller one near it."""
@@ -115,6 +115,10 @@ class LimitedSpace:
             kept[name] = limit
         return found
 
+    def check(self, architecture: Architecture) -> str | None:
+        """Why an architecture exceeds a limit when it is timed again; None if it does not."""
+        return self._excess(architecture, fresh=True)
+
     def members(self, architecture: Architecture, most: int, linear: Mapping[str, float] | None = None) -> int:
         """How many networks of an architecture are within the limits together, at most ``most``.
 
@@ -132,8 +136,7 @@ class LimitedSpace:
             number -= 1
         return number
 
-    def excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
-        """Why an architecture exceeds a limit, if ``fresh`` when it is timed again; None if it does not."""
+    def _excess(self, architecture: Architecture, *, fresh: bool = False) -> str | None:
         measures = dict(self.measures)
         if fresh:
             measures["latency"] = self._seconds

@@ -20,7 +20,7 @@ def test_the_size_is_that_of_the_exported_program(tmp_path: Path) -> None:
     small = min(SPACE.architectures(), key=lambda one: SPACE.cost(one, TASK.shape, 2).parameters)
     size = exported_bytes(SPACE, TASK, small)
     limited = LimitedSpace(SPACE, NetworkLimits(size=size), TASK)
-    assert limited.excess(small, fresh=True) is None
+    assert limited.check(small) is None
     tighter = LimitedSpace(SPACE, NetworkLimits(size=size - 1), TASK)
     sentence = f"it is {size:,.0f} bytes as exported, and the limit is {size - 1:,.0f} bytes"
     assert tighter.within.violation(small) == sentence
@@ -56,7 +56,7 @@ def test_a_latency_is_measured_once_in_the_search_and_anew_when_it_is_checked(mo
     limited = LimitedSpace(SPACE, NetworkLimits(latency=0.005), TASK)
     one = SPACE.sample(torch.Generator().manual_seed(0))
     assert [limited.within.violation(one) for _ in range(3)] == [None] * 3
-    assert limited.excess(one, fresh=True) == "it takes 6 ms, and the limit is 5 ms"
+    assert limited.check(one) == "it takes 6 ms, and the limit is 5 ms"
 
 
 def test_the_search_begins_with_the_usual_network_or_a_smaller_one() -> None:

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from lit_metanas.spaces import Gate, LayeredSpace, SearchSpace, Supernet
 
-pytest.register_assert_rewrite("space_toys", "body_toys")
-
 Kind = Literal["soft", "hard", "index"]
 
 
