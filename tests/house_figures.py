@@ -28,7 +28,6 @@ def _git(*words: str) -> str:
 
 
 def figures(files: dict[str, str]) -> dict[str, float]:
-    """All figures of some files."""
     found: Counter[str] = Counter()
     for name, text in files.items():
         part = next((part for part, begin in PARTS.items() if name.startswith(begin)), "pages")

@@ -145,7 +145,6 @@ def test_no_modules_import_each_other():
 
 
 def defined(module: str, name: str) -> tuple[str, str] | None:
-    """Where a class that a module knows by a name is defined; None if not in this package."""
     tree = trees().get(module)
     if tree is None:
         return None

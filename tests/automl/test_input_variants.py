@@ -86,14 +86,12 @@ def shallow() -> lm.LayeredSpace:
 
 
 def variants_of(data: Any, space: lm.SearchSpace, limits: NetworkLimits | None = None, **more: Any) -> InputVariants:
-    """All variants of data."""
     given = {"kind": None, "test": None, "group": None, **more}
     task = read_given(data, **given)
     return InputVariants(task, other_ways(data, task, **given), space, limits or NetworkLimits())
 
 
 def under(variants: InputVariants, label: str) -> lm.Task:
-    """The task of a variant."""
     return variants.of({PREPROCESSING: label}).task
 
 

@@ -76,7 +76,6 @@ def test_an_interrupted_search_leaves_the_best_so_far_and_goes_on(
 
 
 def trained_in_search(monkeypatch: pytest.MonkeyPatch) -> list[lm.Child]:
-    """All that the search trains."""
     plain, trained = training_estimator.fit_child, list[lm.Child]()
 
     def fit(child: lm.Child, train: lm.Split, **more: Any) -> lm.Cost:

@@ -63,7 +63,6 @@ def call(data: Any, flops: Any = SHORT, **more: Any) -> lm.SearchResult:
 
 
 def trainings(task: lm.Task, kind: str, ways: Any = None, **limits: float) -> LinearTrainings:
-    """The trainings of linear models of a task."""
     options = AutoOptions(None, flops=1.0, **limits)  # type: ignore[arg-type]
     own = kind_named(kind)
     variants = InputVariants(task, ways or {}, own.linear_space(), options.limits)
@@ -78,7 +77,6 @@ def of_texts(letters: Texts, **limits: float) -> LinearTrainings:
 
 
 def trained(models: LinearTrainings, number: int) -> tuple[Candidate | None, list[Candidate | None], int]:
-    """The best model, all models, and the FLOPs of their trainings."""
     found, costs = zip(*models.train(number), strict=True)
     best = max(filter(None, found), key=lambda one: one.value, default=None)
     return best, [*found], sum(cost.flops for cost in costs)

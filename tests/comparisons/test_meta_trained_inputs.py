@@ -18,7 +18,6 @@ SIZES = {"way": 2, "query": 1, "tasks_per_step": 1, "steps_per_epoch": 1, "val_e
 
 
 def meta_train(source: lm.TaskSource, path: Path, **options: object) -> str:
-    """The checkpoint of a step of meta-training."""
     run = quiet_trainer()
     run.fit(lm.MetaSearch(space=SPACE, **options), lm.EpisodeDataModule(source, **SIZES))
     run.save_checkpoint(path)
@@ -45,7 +44,6 @@ def of_texts(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def recordings(folder: Path, words: int, rate: int) -> str:
-    """A pitch for each word."""
     for word in range(words):
         (folder / f"word{word}").mkdir(parents=True)
         for take in range(5):

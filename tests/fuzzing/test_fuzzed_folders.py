@@ -74,7 +74,6 @@ FORMATS = {"png": {}, "gif": {}, "bmp": {}, "jpg": {}, "tiff": {"compression": "
 
 
 def picture(name: str, mode: str = "RGB") -> bytes:
-    """A picture of noise."""
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
     stream = io.BytesIO()
     image = Image.fromarray(pixels).convert(mode)

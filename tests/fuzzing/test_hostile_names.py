@@ -58,7 +58,6 @@ def test_markdown_shows_a_text_as_it_is(random: Case) -> None:
 
 
 def row(name: str) -> lm.records.ResultRow:
-    """A result all of whose texts are a name."""
     spent = lm.Cost(flops=10**6, seconds=1.0)
     protocol = lm.records.Protocol("target", way=2, shot=3, batch_norm=name)
     return lm.records.ResultRow(

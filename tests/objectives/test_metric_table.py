@@ -26,7 +26,6 @@ def drawn(way: int, number: int = 90) -> tuple[torch.Tensor, np.ndarray, np.ndar
 
 
 def of_classes(metric: Any, **options: Any) -> Any:
-    """A metric of the predicted classes alone."""
     return lambda y, p: metric(y, p.argmax(1), **options)
 
 

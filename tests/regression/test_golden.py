@@ -101,12 +101,10 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def sgd(rate: float) -> Callable[[Any], torch.optim.Optimizer]:
-    """An outer optimizer of one rate."""
     return lambda parameters: torch.optim.SGD(parameters, lr=rate)
 
 
 def meta_train(steps: int, **options: Any) -> tuple[MetaSearch, Trainer, list[float]]:
-    """Meta-train in float64; returns the module, its trainer and all training losses."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = MetaSearch(**{"space": LAYERED, "shape": SHAPE, **options})

@@ -125,7 +125,6 @@ def test_a_study_without_an_architecture_is_refused_with_the_reason(space, prefi
 
 
 def studies(tasks=(0.0, 0.5, 1.0), searches=2):
-    """Random searches in memory, several of each task."""
     return {
         (task, seed): optimized(RandomSampler(seed=seed), 20, lambda trial, task=task: value(asked(trial), task),
                                 study_name=f"{task}, {seed}")

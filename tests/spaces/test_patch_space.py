@@ -26,7 +26,6 @@ def stripes(number, shape):
 
 
 def slow_features(network, image):
-    """The features of an image by loops over its patches."""
     side, (high, wide) = network.side, network.cell
     height, width = image.shape[1:]
     rows, columns = height - side + 1, width - side + 1

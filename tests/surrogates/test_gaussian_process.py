@@ -118,7 +118,6 @@ def test_equal_scores_however_many_are_no_evidence_of_a_kernel():
 
 
 def exact_log_h(z):
-    """``ln(φ(z) + z Φ(z))`` for z < -6 by the continued fraction of Mills' ratio, in exact fractions."""
     x = Fraction(-z)
     tail = x
     for k in range(300, 0, -1):

@@ -123,7 +123,6 @@ def test_too_few_groups_are_refused(groups: dict[str, list[str]], sentence: str)
 
 
 def parts_of(task: lm.Task, group_of: Callable[[torch.Tensor], int]) -> list[set[int]]:
-    """The groups of each part, by the inputs."""
     assert task.val is not None
     for part in (task.train, task.val, task.test):
         assert set(part.labels.tolist()) == set(range(task.way))
@@ -135,7 +134,6 @@ def check_apart(parts: list[set[int]], number: int) -> None:
 
 
 def images(root: Path, name: str, groups: int = 6, each: int = 2) -> None:
-    """Two classes of images whose brightness is their group."""
     for label in ("left", "right"):
         for group in range(groups):
             for number in range(each):

@@ -96,7 +96,6 @@ def test_a_cell_of_another_kind_gets_one_sentence(column: str, values: list[Any]
 
 
 def table_kind(path: Path, head: str, *rows: str) -> str:
-    """The kind that a table of 40 rows is taken for."""
     path.write_text("\n".join([head, *(rows[n % len(rows)].replace("#", str(n)) for n in range(40))]))
     return kind_of(read_given(str(path))).name
 

@@ -40,7 +40,6 @@ class Spoiled(EpisodeDataModule):
 
 
 def noise_of(model, places, parameters, episode, place):
-    """An episode's own noise, wherever it is in its batch."""
     return MetaSearch._noise(model, parameters, episode, places[episode.id])
 
 

@@ -31,7 +31,6 @@ def weights_of(one: lm.Child) -> Tensor:
 
 
 def trained(name: str, around: str = FLOAT32) -> lm.Child:
-    """A child after a training in a precision, with autocast of another around it."""
     one = child()
     with precision.autocast(around, CPU):
         fit_child(one, TASK.train, seed=0, precision=name)

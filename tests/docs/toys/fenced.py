@@ -86,7 +86,6 @@ class Reader:
         self.names: dict[str, Any] = {"__name__": "__main__"}
 
     def read(self, block: Block) -> None:
-        """Do what a block says."""
         if block.verb == "skip":
             assert block.rest, f"{block.page}:{block.line}: say why it is not run"
         elif block.verb == "file":
@@ -139,7 +138,6 @@ class Reader:
 
 
 def modules_of(folder: Path) -> dict[str, ModuleType]:
-    """The imported modules whose files lie in a folder."""
     files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
     return {name: sys.modules[name] for name, file in files.items() if file and Path(file).is_relative_to(folder)}
 

@@ -47,7 +47,6 @@ def _words(numbers: Sequence[int]) -> str:
 
 
 def _sound(path: Path, spoken: SpokenWords, words: Sequence[int], voice: int) -> None:
-    """A sound of one or more words by one voice."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         for word in words:

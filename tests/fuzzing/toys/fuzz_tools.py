@@ -142,7 +142,6 @@ def edited(random: Random, tree: Any, values: list[Any] | None = None, most: int
 
 
 def edit(random: Random, tree: Any, place: Place, values: list[Any]) -> str:
-    """Change a tree in place, and say how."""
     parent, name = at(tree, place[:-1]), place[-1]
     if isinstance(parent, tuple):
         return edit(random, tree, place[:-1], values) if len(place) > 1 else "nothing"

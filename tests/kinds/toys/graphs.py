@@ -126,7 +126,6 @@ class Graphs(lm.Kind):
 
 
 def read_graphs(path: Path) -> list[dict[str, Any]]:
-    """The graphs of a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 

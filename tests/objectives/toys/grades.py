@@ -28,7 +28,6 @@ class Ordinal(lm.Objective):
 
     @classmethod
     def for_classes(cls, way: int) -> Self:
-        """Of so many classes."""
         return cls(way)
 
     @property

@@ -28,7 +28,6 @@ def images(folder: Path) -> Path:
 
 
 def write_image(file: Path, pixels: np.ndarray) -> None:
-    """Write numbers from 0 to 255."""
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file)
 

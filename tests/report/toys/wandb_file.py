@@ -11,7 +11,6 @@ BLOCK, HEADER = 32768, 7
 
 
 def records(file: Path, kind: str) -> list[Any]:
-    """All records of one kind, such as ``history`` or ``artifact``."""
     data = file.read_bytes()
     assert data[:4] == b":W&B"
     found, part, place = [], b"", HEADER

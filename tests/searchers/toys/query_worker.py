@@ -118,7 +118,6 @@ class Worker:
         return said
 
     def says(self, what):
-        """The next that it says, which is this."""
         said = self.said()
         assert what in said, said
         return said[what]

@@ -4,7 +4,6 @@ C3, C1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
 
 
 def cell(rows, *operations):
-    """A cell by the rows of its matrix and its operations."""
     return [[int(digit) for digit in row] for row in rows.split()], ["input", *operations, "output"]
 
 

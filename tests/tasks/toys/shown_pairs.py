@@ -4,6 +4,5 @@ import lit_metanas as lm
 
 
 def shown(task: lm.Task, part: str) -> list[tuple[str, str]]:
-    """The pairs of texts in a part of the task."""
     split = getattr(task, part)
     return list(zip(task.preprocessing.show(split.inputs), task.goal.target.show(split.labels), strict=True))

@@ -85,7 +85,6 @@ def make_trainer(**options: Any) -> Trainer:
 
 
 def fit(model: MetaSearch, data: EpisodeDataModule | None = None, **options: Any) -> tuple[Trainer, list[float]]:
-    """Fit; returns the trainer and all training losses."""
     losses = Losses()
     ckpt_path = options.pop("ckpt_path", None)
     trainer = make_trainer(**{**options, "callbacks": [losses, *options.get("callbacks", [])]})

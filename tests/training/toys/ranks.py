@@ -16,7 +16,6 @@ import torch
 
 
 def run_ranks(script: Path, folder: Path, argument: str, ranks: int, seconds: int) -> list[Any]:
-    """What each process of a script writes into a folder, as ``rank0.pt``, …"""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path.cwd())]), "OMP_NUM_THREADS": "1"}
     environment["MASTER_PORT"] = _free_port()
     # A hung rank ignores SIGTERM.
