@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import runpy
 import subprocess
 import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import exported_script
 import numpy as np
@@ -334,8 +332,8 @@ def test_the_script_takes_folders_and_names_what_it_cannot_read(capfd: pytest.Ca
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)).save(name)
     Path("new/2.png").write_text("no image")
     Path("new/.hidden.png").write_text("no image")
-    with patch.object(sys, "argv", ["", "new"]), pytest.raises(SystemExit) as left:
-        runpy.run_path("out/predict.py", run_name="__main__")
+    with pytest.raises(SystemExit) as left:
+        exported_script.run("out/predict.py", "new")
     assert left.value.code == 1
     said = capfd.readouterr()
     first, second, third = map(json.loads, said.out.splitlines())
