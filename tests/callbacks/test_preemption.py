@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import threading
 import time
 
 import pytest
@@ -11,7 +10,6 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
-from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from meta_toys import fit, make_data, make_model, make_trainer, state_of
@@ -107,9 +105,7 @@ def test_a_job_of_an_array_that_is_not_queued_again(slurm, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'Requested operation is not allowed' >&2\nexit 1\n")
-    said = (
-        r"The checkpoint is written, but job 17_3 could not be requeued \(Requested operation is not allowed\): submit"
-    )
+    said = r"The checkpoint is written, but job 17_3 could not be requeued \(Requested operation is not allowed\): subm"
     with pytest.raises(ChildProcessError, match=said):
         train(slurm, Interrupt("step", 1))
     assert (slurm / "checkpoints" / "last.ckpt").is_file()
@@ -255,7 +251,7 @@ def test_all_that_is_kept_of_a_training_that_was_stopped_often_is_the_same(optio
         assert logged == rows, stops
 
 
-@pytest.mark.parametrize("moment", ["on_sanity_check_start", "on_sanity_check_end"])  # first, Lightning hears it
+@pytest.mark.parametrize("moment", ["on_sanity_check_start", "on_sanity_check_end"])  # Lightning hears the first one
 def test_a_signal_before_the_first_step_or_after_the_last_is_heeded(moment, tmp_path):
     early = LambdaCallback(**{moment: lambda *args: os.kill(os.getpid(), signal.SIGTERM)})
     with pytest.raises(SIGTERMException):
@@ -293,26 +289,3 @@ def test_other_verbs_end_at_once(verb, tmp_path):
         getattr(trainer, verb)(model, data)
     assert not ended
     assert signal.getsignal(signal.SIGTERM) == handler
-
-
-def test_a_module_of_ones_own_is_stopped_after_its_step(tmp_path):
-    def interrupt(trainer, *args):
-        if trainer.global_step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    given = {"callbacks": [LambdaCallback(on_train_batch_end=interrupt), Preemption()], "default_root_dir": tmp_path}
-    with pytest.raises(SIGTERMException):
-        make_trainer(**given).fit(BoringModel())
-    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
-
-
-def test_in_a_thread_which_gets_no_signals_handlers_stay_as_they_are(tmp_path):
-    handlers, seen = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)], []
-    look = lambda *args: seen.append([signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)])  # noqa: E731
-    callbacks = [LambdaCallback(on_train_batch_end=look, on_test_batch_end=look), Preemption()]
-    trainer = make_trainer(callbacks=callbacks, default_root_dir=tmp_path, limit_train_batches=1, limit_test_batches=1)
-    for verb in (trainer.fit, trainer.test):
-        thread = threading.Thread(target=verb, args=(BoringModel(),))
-        thread.start()
-        thread.join()
-    assert seen == [handlers] * 2

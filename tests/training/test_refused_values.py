@@ -1,34 +1,49 @@
-"""Values that no training takes, each refused in a sentence that says what to give."""
-
-from __future__ import annotations
+"""Values and files that no training and no script of an export takes, each named in a sentence."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import lit_metanas as lm
+from lit_metanas.kinds.kind import kind_named
 from lit_metanas.training.architecture_logits import ArchitectureLogits
-from lit_metanas.training.export import onnx_program
-from lit_metanas.training.export.exported_program import network_inputs
+from lit_metanas.training.export.exported_program import Exported, network_inputs
+from lit_metanas.training.export.standalone_parts import each_file, lines_of_table, named_answer
+from lit_metanas.training.export.standalone_predict import read_inputs
+from lit_metanas.training.export.standalone_rows import encoded_rows
+from lit_metanas.training.export.standalone_series import scaled_series
+from lit_metanas.training.given_models import ModelStart, Teacher
 from lit_metanas.training.meta_search.meta_recipe import MetaRecipe
 from lit_metanas.training.recipes import check_changes
 from lit_metanas.training.step_time import nominal_rates
-from lit_metanas.training.weight_sharing.darts_training import SecondOrder
 from lit_metanas.training.workers import check_workers
 
-ENCODER = partial(lm.training.Encoder, "own", shape=lm.ImageShape(3, 8, 8))
-TASK = lm.task_from_arrays(torch.zeros(20, 3, 8, 8), torch.arange(20) % 2)
+IMAGES, TOKENS, NUMBERS = lm.ImageShape(3, 8, 8), lm.TokenShape(9, 5), lm.Regression((0.0,), (1.0,))
+ENCODER = partial(lm.training.Encoder, "own", shape=IMAGES)
+TASK = lm.task_from_arrays(torch.rand(20, *IMAGES), torch.arange(20) % 2)
+SPACE = lm.LayeredSpace(kernels=(3,), depths=(1,), widths=(4,), dropouts=(0.0,), pools=("max",), activations=("ReLU",))
+MODEL = Exported(nn.Identity(), {one.name: one.labels[0] for one in SPACE.choices}, TASK.classes, IMAGES)
+START, TEACHER = ModelStart("mine", MODEL, {}, MODEL.goal), Teacher("mine", replace(MODEL, shape=lm.RowShape(4)), 0)
+NUMBER: dict[str, Any] = {"kind": "number", "mean": 0.0, "deviation": 1.0, "gaps": False}
+ROWS = {"names": ["a", "b"], "columns": [NUMBER, NUMBER]}
+SERIES = {"names": ["a"], "means": [0.0], "deviations": [1.0], "every": 1, "steps": 3}
 
 
-class Split(nn.Flatten):
-    """Whose features are no numbers."""
+def write_array(array: Any) -> Path:
+    np.save("x.npy", array)
+    return Path("x.npy")
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return super().forward(inputs) / 0
+
+def write_table(table: str) -> Path:
+    Path("x.csv").write_text(table)
+    return Path("x.csv")
 
 
 @pytest.mark.parametrize(
@@ -38,43 +53,53 @@ class Split(nn.Flatten):
         (lambda: lm.training.ControllerRates(warm_up=5), "ControllerRates: warm_up is 5; give a share of the search"),
         (lambda: lm.training.ControllerRates(children=0), "ControllerRates: children is 0; give at least 1"),
         (lambda: lm.training.ControllerRates(baseline=1.0), "baseline is 1.0; give a number from 0 to below 1"),
-        (lambda: SecondOrder(epsilon=0), "The step of the finite difference is 0: give a positive number"),
+        (lambda: lm.training.SecondOrder(epsilon=0), "step of the finite difference is 0: give a positive number"),
         (lambda: MetaRecipe(learning_rate=0), "MetaRecipe: learning_rate is 0; give a number above 0, such as 0.01"),
-        (lambda: MetaRecipe(distance="far"), "MetaRecipe: distance is 'far'; use plain, scaled, cosine"),
-        (lambda: MetaRecipe(augmentation="all"), "augmentation is 'all'; use none, flip, cut, colour, or leave it to"),
+        (lambda: MetaRecipe(distance="far"), "MetaRecipe: distance is 'far'; use plain, scaled, cosine"),  # type: ignore[arg-type]
+        (lambda: MetaRecipe(augmentation="all"), "augmentation is 'all'; use none, flip, cut, colour, or leave it to"),  # type: ignore[arg-type]
         (lambda: MetaRecipe().replace({"lr": 1}), "no field 'lr': use learning_rate, "),
         (lambda: lm.Recipe().replace({"inherit": 1}), "A recipe has no field 'inherit' to be searched: use epochs, "),
-        (
-            lambda: check_changes(lm.Recipe(augmentation="light"), lm.TokenShape(9, 5), lm.Span()),
-            "augmentation is 'light', and it would hide words of the answers of questions: set it to 'none'",
-        ),
+        (lambda: check_changes(lm.Recipe(augmentation="light"), TOKENS, lm.Span()), "it would hide words of the answ"),
         (lambda: check_workers("auto", True), "auto: workers is True; give 1 to 4096, or 'auto'"),
         (lambda: nominal_rates("64-true"), "known for 32-true and bf16-mixed, and the precision is '64-true'"),
         (lambda: lm.Trainer(val_check_interval=0), "val_check_interval is 0; give a number of steps, or a share"),
         (lambda: lm.Trainer(check_val_every_n_epoch=0), "check_val_every_n_epoch is 0; give 1 or more, or none for"),
         (lambda: ArchitectureLogits([], prior={"size": "3"}), "prior: the space has no choice 'size': use "),
-        (lambda: network_inputs(["a"], lm.TokenShape(9, 5), None), "no preprocessing that makes inputs of such ex"),
+        (lambda: network_inputs(["a"], TOKENS, None), "There is no preprocessing that makes inputs of such examples"),
         (lambda: ENCODER(nn.Identity()), r"The encoder 'own' gives \(2, 3, 8, 8\) for two inputs: give a network with"),
-        (lambda: ENCODER(Split()).features(TASK.train.inputs), "The encoder 'own' gives features that are not finite"),
-        (
-            lambda: ENCODER(nn.Flatten()).features(TASK.train.inputs, seconds=0),
-            "The encoder 'own' takes about .* for the features of 1 example, and has 0 s: give more minutes, or",
-        ),
-        (
-            lambda: lm.training.encode(TASK, lm.training.Encoder("own", nn.Flatten(), lm.ImageShape(1, 8, 8))),
-            r"takes images of shape \(1, 8, 8\), and task 'arrays' has images of shape \(3, 8, 8\): make the task with",
-        ),
+        (lambda: ENCODER(nn.Flatten()).features(TASK.train.inputs * torch.inf), "gives features that are not finite"),
+        (lambda: ENCODER(nn.Flatten()).features(TASK.test.inputs, seconds=0), "'own' takes about .* for the features"),
+        (lambda: lm.training.encode(TASK, ENCODER(nn.Flatten(), shape=(3, 9, 9))), "and task 'arrays' has images of"),
+        (lambda: replace(START, objective=NUMBERS).network(SPACE, TASK), "'mine' is for regression, and task 'arrays'"),
+        (lambda: START.network(SPACE, TASK), "in 'mine' is none of LayeredSpace: give the space that it was found in"),
+        (lambda: TEACHER.lesson(TASK, kind_named("rows"), lambda made: TASK), "takes other inputs than task 'arrays'"),
+        (lambda: encoded_rows(write_table("a,b\n1,2\n1,inf"), ROWS), "it has an infinite number; rows before: 1"),
+        (lambda: encoded_rows(write_table("a,a\n1,2"), ROWS), "it does not name the column 'a' once"),
+        (lambda: encoded_rows(write_table("a,b\n1,2,3"), ROWS), "it has 3 values for 2 columns"),
+        (lambda: scaled_series(write_table("b\n1"), SERIES), "it does not name the column 'a' once"),
+        (lambda: scaled_series(write_table("1,2"), SERIES | {"names": []}), "has 2 columns, and 1 were learned from"),
+        (lambda: scaled_series(write_table("a,b\n1,2\n3"), SERIES), "it has 1 values for 2 columns"),
+        (lambda: scaled_series(write_table("a\ninf"), SERIES), "it has an infinite number"),
+        (lambda: scaled_series(write_table("a\nnan"), SERIES), "it has no value"),
+        (lambda: read_inputs(write_array(np.zeros(3, "i2")), {"shape": ["row", 3]}, np), "does not hold uint8 or floa"),
+        (lambda: read_inputs(write_array(np.zeros((1, 4))), {"shape": ["row", 3]}, np), "has inputs of shape .4., and"),
+        (lambda: read_inputs(Path("x.txt"), {"shape": ["row", 3]}, np), "is not read by this script: give .npy of row"),
     ],
-)
-def test_values_out_of_range_are_named(
-    made: Callable[[], object], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+)  # fmt: skip
+def test_what_is_out_of_range_is_named(
+    made: Callable[[], object], sentence: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LIT_METANAS_CACHE", str(tmp_path))
-    with pytest.raises(ValueError, match=sentence):
+    monkeypatch.setenv("LIT_METANAS_CACHE", str(here))
+    with pytest.raises((ValueError, SystemExit), match=sentence):
         made()
 
 
-def test_packages_that_an_onnx_file_needs_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_program, "find_spec", lambda name: None if name == "onnxscript" else name)
-    with pytest.raises(ValueError, match=r"needs more packages: pip install 'lit-metanas\[onnx\]'\.$"):
-        onnx_program.check_onnx_installed()
+def test_scripts_read_decimal_commas_and_answer_with_labels_and_numbers(here: Path) -> None:
+    table = "a;b;c\n1.234,5;a,b;\n-2;3;4\n5"
+    assert list(each_file([write_table(table)], lines_of_table)) == [
+        [["a", "b", "c"], ["1234.5", "a,b", ""], ["-2", "3", "4"], ["5"]]
+    ]
+    goal = {"kind": "several labels", "thresholds": [0.6, 0.4]}
+    found = named_answer([0.0, 0.0], {"classes": ["a", "b"], "objective": goal}, np)
+    assert found == {"labels": ["b"], "p(a)": 0.5, "p(b)": 0.5}
+    assert named_answer([2.5], {"classes": ["a"], "objective": {"means": [0.0]}}, np) == {"prediction": 2.5}

@@ -1,7 +1,5 @@
 """Reptile over whole tasks: its update against plain loops, its budget, and what it refuses."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from cipher_tasks import IMAGES, LETTERS, OTHERS, WRITERS, Ciphers, Stripes, quiet_trainer, stripe_data, stripe_model
@@ -192,15 +190,6 @@ def test_arguments_out_of_range_are_refused(options, sentence):
         stripe_model(**options)
 
 
-class Sizes(Stripes):
-    """Whose second image is larger."""
-
-    def __getitem__(self, index):
-        task = super().__getitem__(index)
-        parts = [replace(one, inputs=one.inputs.repeat(1, 1, 1, 1 + index % 2)) for one in (task.train, task.val)]
-        return lm.Task(task.id, 3, *parts, parts[1])
-
-
 class Mixed(Ciphers):
     def __getitem__(self, index):
         return Ciphers(self.numbers, letters=(LETTERS, OTHERS)[index % 2])[index]
@@ -211,11 +200,6 @@ class Mixed(Ciphers):
     [
         (IMAGES, lm.TrainingTaskDataModule(Ciphers(range(2))), "wants scores for each step of a text to be written"),
         (WRITERS, lm.TrainingTaskDataModule(Mixed(range(2))), "has another vocabulary or preprocessing of inputs than"),
-        (
-            IMAGES,
-            lm.TrainingTaskDataModule(Sizes(2)),
-            r"has images of shape \(1, 8, .*, and the weights are for images of s",
-        ),
         (IMAGES, lm.TrainingTaskDataModule(Ciphers(range(0))), "'train' has no task: give other tasks"),
         (WRITERS, lm.TrainingTaskDataModule(Ciphers(range(2), train=1)), "has 1 training examples: give at least two"),
         (IMAGES, lm.TrainingTaskDataModule(Stripes(), Ciphers(range(2))), "the tasks of validation have sequences of"),
