@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from meta_toys import fit, make_data, make_model, make_trainer, state_of
@@ -101,11 +101,11 @@ def test_a_cancelled_training_is_not_queued_again(slurm):
     assert torch.load(slurm / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 6
 
 
-def test_a_job_that_is_not_queued_again(slurm):
+def test_a_job_of_an_array_that_is_not_queued_again(slurm, monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     (slurm / "scontrol").write_text("#!/usr/bin/env bash\necho 'Requested operation is not allowed' >&2\nexit 1\n")
-    said = (
-        r"The checkpoint is written, but job 4242 could not be requeued \(Requested operation is not allowed\): submit"
-    )
+    said = r"The checkpoint is written, but job 17_3 could not be requeued \(Requested operation is not allowed\): subm"
     with pytest.raises(ChildProcessError, match=said):
         train(slurm, Interrupt("step", 1))
     assert (slurm / "checkpoints" / "last.ckpt").is_file()
@@ -251,13 +251,11 @@ def test_all_that_is_kept_of_a_training_that_was_stopped_often_is_the_same(optio
         assert logged == rows, stops
 
 
-def test_a_signal_before_the_first_step_or_after_the_last_is_heeded(tmp_path):
-    class Early(Callback):
-        def on_sanity_check_end(self, trainer, pl_module):
-            os.kill(os.getpid(), signal.SIGTERM)
-
+@pytest.mark.parametrize("moment", ["on_sanity_check_start", "on_sanity_check_end"])  # Lightning hears the first one
+def test_a_signal_before_the_first_step_or_after_the_last_is_heeded(moment, tmp_path):
+    early = LambdaCallback(**{moment: lambda *args: os.kill(os.getpid(), signal.SIGTERM)})
     with pytest.raises(SIGTERMException):
-        train(tmp_path, Early(), steps=2)
+        train(tmp_path, early, steps=2)
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["outer_steps"] == 0
     trainer, *_ = train(tmp_path, Interrupt("step", 11, signal.SIGTERM))
     (preemption,) = (callback for callback in trainer.callbacks if isinstance(callback, Preemption))

@@ -72,6 +72,7 @@ def test_files_of_something_else_get_a_sentence(tmp_path: Path) -> None:
         ("grey.pth", grey.state_dict(), "weights of no classifier"),
         ("other.pth", {"own": torch.rand(3)}, "weights of no classifier"),
         ("plain.pth", {"x": 3}, "no weights by their names"),
+        ("other.pt2", {"x": 3}, "is no program of torch.export and cannot be read: write it by torch.export.save"),
         ("whole.pth", grey, "holds more than weights"),
     ):
         torch.save(content, tmp_path / name)
@@ -84,6 +85,14 @@ def test_weights_by_name_are_not_downloaded_unasked(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"get https://download.pytorch.org/models/resnet18-\w+.pth and give"):
         lm.training.read_encoder("resnet18")
+    with pytest.raises(FileNotFoundError, match="There is no encoder 'resnet1': did you mean"):
+        lm.training.read_encoder("resnet1")
+    write = lambda url, file, *more, **options: torch.save(models.get_model(NAME).state_dict(), file)  # noqa: E731
+    monkeypatch.setattr(torch.hub, "download_url_to_file", write)
+    made = [lm.training.read_encoder(NAME, side=32, license="BSD", download=each) for each in (True, False)]
+    assert [one.license for one in made] == ["BSD", "BSD"]
+    with pytest.raises(FileNotFoundError, match="no encoder in the package 'openwakeword' here: pip install"):
+        lm.training.read_encoder("openwakeword")
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])

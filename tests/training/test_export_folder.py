@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import runpy
-import subprocess
-import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import exported_script
 import numpy as np
@@ -42,31 +38,14 @@ OLD_GRAMS = lm.kinds.NGrams(steps=40, across=False).fitted(TEXTS)
 PAIRS = lm.kinds.BytePairs(size=270, steps=20)
 MARKS = lm.kinds.Words(steps=5, least=1, words=("one", *".,;:!?%)]}’。，、([{¿¡-"))
 
-ALONE = """
-import runpy, sys
-sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))
-runpy.run_path(sys.argv.pop(1), run_name="__main__")
-"""
-"""Runs a script where some modules cannot be imported."""
-
-NOT_BY_TORCH = "lit_metanas,lightning,numpy,onnxruntime,optuna"
-NOT_BY_ONNXRUNTIME = "lit_metanas,lightning,torch,optuna"
-
-
-def predicted(folder: Path, *words: str, without: str = NOT_BY_TORCH) -> list[Any]:
-    command = [sys.executable, "-I", "-c", ALONE, without, str(folder / "predict.py"), *words]
-    done = subprocess.run(command, cwd=folder.parent / "empty", capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
 
 def answers(*files: str, lines: int = 145, onnx: bool = True) -> Iterator[list[Any]]:
     """What the exported script says of files, by torch and by onnxruntime."""
     script = Path("out/predict.py").read_text(encoding="utf-8")
     assert len(script.splitlines()) <= lines
     assert "lit_metanas" not in script
-    for model in ("model.pt2", "model.onnx")[: 1 + onnx]:
-        yield exported_script.answers("out/predict.py", *files, "--model", model)
+    for model, *without in (("model.pt2", "numpy", "onnxruntime"), ("model.onnx", "torch"))[: 1 + onnx]:
+        yield exported_script.answers("out/predict.py", *files, "--model", model, without=without)
 
 
 def write_texts() -> list[str]:
@@ -82,12 +61,10 @@ def agree(found: list[dict[str, float]], expected: torch.Tensor, within: float =
     torch.testing.assert_close(rows, expected, atol=within, rtol=0)
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(here: Path) -> None:
-    (here / "empty").mkdir()
+pytestmark = pytest.mark.usefixtures("here")
 
 
-def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(tmp_path: Path) -> None:
+def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone() -> None:
     shape = (3, 12, 10)
     network = drawn(lm.LayeredSpace(depths=(1,), widths=(4,)), shape)
     lm.export_child(network, "out", architecture={}, classes=("a", "b", "c"), shape=shape, onnx=True)
@@ -100,10 +77,8 @@ def test_the_script_classifies_images_and_arrays_by_torch_or_onnxruntime_alone(t
     files = [Path("colour.png"), Path("grey.png")]
     exported = lm.load("out")
     expected = torch.cat([exported.predict(read_images(files, shape)), *2 * [exported.predict(torch.tensor(arrays))]])
-    words = [str(tmp_path / name) for name in ("colour.png", "grey.png", "bytes.npy", "floats.npy")]
-    agree(predicted(tmp_path / "out", *words), expected)
-    agree(predicted(tmp_path / "out", *words, "--model", "model.onnx", without=NOT_BY_ONNXRUNTIME), expected)
-    assert len((tmp_path / "out" / "predict.py").read_text(encoding="utf-8").splitlines()) <= 145
+    for found in answers("colour.png", "grey.png", "bytes.npy", "floats.npy"):
+        agree(found, expected)
 
 
 def test_the_script_classifies_texts_as_the_package_does() -> None:
@@ -334,8 +309,8 @@ def test_the_script_takes_folders_and_names_what_it_cannot_read(capfd: pytest.Ca
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)).save(name)
     Path("new/2.png").write_text("no image")
     Path("new/.hidden.png").write_text("no image")
-    with patch.object(sys, "argv", ["", "new"]), pytest.raises(SystemExit) as left:
-        runpy.run_path("out/predict.py", run_name="__main__")
+    with pytest.raises(SystemExit) as left:
+        exported_script.run("out/predict.py", "new")
     assert left.value.code == 1
     said = capfd.readouterr()
     first, second, third = map(json.loads, said.out.splitlines())

@@ -301,6 +301,7 @@ def test_many_images_are_taken_in_parts(copied: Path, monkeypatch: pytest.Monkey
         {"input": {"channels": 1, "height": 27, "width": 27.5, "range": [0, 1]}},
         {"input": {"shape": list(SHAPE), "preprocessing": None}},
         {"input": {"shape": [2**20, 2**20, 2**20], "preprocessing": None}},
+        {"input": {"shape": ["tokens", 0, 5], "preprocessing": None}},
         {"architecture": {"kernel": 3}},
         {"program_sha256": 10**400},
         {"more": 1},

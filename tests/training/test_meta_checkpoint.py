@@ -179,6 +179,7 @@ def test_a_hostile_pickle_is_not_executed(tmp_path):
 
 DAMAGE = {
     "no schema": lambda entry: entry.pop("schema"),
+    "a schema of words": lambda entry: entry.update(schema="1"),
     "fewer logits": lambda entry: entry.update(logits={name: row[1:] for name, row in entry["logits"].items()}),
     "an unknown cost": lambda entry: entry.update(cost={"pounds": 3}),
     "an image without pixels": lambda entry: entry.update(shape=[1, 0, 8]),

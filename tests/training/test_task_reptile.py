@@ -181,6 +181,7 @@ def in_their_order(tasks):
         ({"batch_size": 1}, "TaskReptile: batch_size is 1; give at least 2"),
         ({"flops": -1.0}, "TaskReptile: flops is -1.0; give a positive number"),
         ({"seed": -1}, "TaskReptile: seed is -1; give a number from 0"),
+        ({"skipped": -1}, "TaskReptile: skipped is -1; give the number of tasks that may be left out, or 0"),
         ({"inner_rate": float("nan")}, "TaskReptile: inner_rate is nan; give a positive number"),
     ],
 )

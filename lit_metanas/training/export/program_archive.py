@@ -101,8 +101,10 @@ def read_program(content: bytes) -> PlainProgram:
     """Read what ``torch.export.save`` wrote of a child: its graph and its weights, and nothing else of it."""
     with zipfile.ZipFile(BytesIO(content)) as archive:
         check_stored(archive, len(content))
-        (graph,) = (name for name in archive.namelist() if name.endswith(_GRAPH))
-        document, prefix = parse_json(archive.read(graph), longest=100_000), graph.removesuffix(_GRAPH)
+        graphs = [name for name in archive.namelist() if name.endswith(_GRAPH)]
+        if len(graphs) != 1:
+            raise ValueError("is no program of torch.export")
+        document, prefix = parse_json(archive.read(graphs[0]), longest=100_000), graphs[0].removesuffix(_GRAPH)
         if document["schema_version"]["major"] != _FORMAT:
             raise ValueError("is of another version of torch's format")
         weights = _stored_tensors(archive, f"{prefix}/data/weights", "model_weights_config.json")
