@@ -48,12 +48,15 @@ def frame(**columns: Any) -> Any:
         (lambda: kinds.ScaledSeries(means=(1.0,)), "has 0 names, 1 mean and 0 deviations: give one a channel"),
         (lambda: kinds.ScaledSeries(means=(np.nan,), deviations=(1.0,)), "a mean or deviation is no finite number"),
         (lambda: kinds.ScaledSeries(means=(1.0,), deviations=(0.0,)), "a deviation is not above 0"),
-        (lambda: kinds.ScaledSeries().fitted([]), "There are no series to learn from: give some"),
-        (lambda: kinds.ScaledSeries().fitted([[[1.0]], [[1.0], [2.0]]]), "Series 2 has 2 channels, and the first one 1"),
-        (lambda: kinds.ScaledSeries.from_plain(kinds.ScaledSeries().to_plain()), "the stored preprocessing was never fitted"),
+        (lambda: kinds.ScaledSeries().fitted([]), "There are no series to learn from"),
+        (lambda: kinds.ScaledSeries().fitted([[[1]], [[1], [2]]]), "Series 2 has 2 channels, and the first one 1"),
+        (
+            lambda: kinds.ScaledSeries.from_plain(kinds.ScaledSeries().to_plain()),
+            "the stored preprocessing was never fitted",
+        ),
         (lambda: kinds.task_from_series([[1.0]], [0], X_test=[[1.0]]), f"X_test and y_test {TOGETHER}"),
         (lambda: as_table([[1, 2]], names=("a",)), "the table has 2 columns, and 1 names were given: name each once"),
-        (lambda: as_table(frame(a=np.ones((2, 2)))), r"Column 1 of the table has shape \(2, 2\): give each"),
+        (lambda: as_table(frame(a=np.ones((2, 2)))), r"Column 1 of the table has shape \(2, 2\)"),
         (lambda: kinds.Columns(("a", "a")), "a column's name is no text, or stands twice"),
         (lambda: lm.task_from_arrays(*ROWS, channels=1), "channels = 1 is for images, and X is a table: leave it out"),
         (lambda: lm.task_from_texts(["a"], [0], texts_test=["b"]), f"texts_test and labels_test {TOGETHER}"),
@@ -78,7 +81,10 @@ def frame(**columns: Any) -> Any:
         (lambda: read_given(ROWS, shape=6, start=Some()), "'start' keeps the preprocessing of its model: leave"),
         (lambda: read_given(DATA, test=ROWS), "The test part of a data set must be one, too, not tuple"),
         (lambda: read_given(kinds.Stories(tasks=2)), r"Stories has 2 tasks: give one of them, such as \[0\]"),
-        (lambda: kinds.SquadTask("a", preprocessing=kinds.QuestionWords()), "give QuestionWords with newest_first=False"),
+        (
+            lambda: kinds.SquadTask("a", preprocessing=kinds.QuestionWords()),
+            "give QuestionWords with newest_first=False",
+        ),
         (lambda: lm.task_from_arrays(*NUMBERS, classes=("a",)), "There are 2 targets, and 1 names of them"),
     ],
 )
@@ -102,12 +108,20 @@ IMAGES = "file,label\na.png,x\nb.png,y\n"
         ({"a.txt": "a text"}, lambda: read_given(".", label="x"), "label = 'x' names a column"),
         ({"a.png": "", "t.csv": "a,b,c\n1,2,3\n"}, lambda: of_table("t.csv"), "call that of the images"),
         ({"a.png": "", "b.png": "", "t.csv": IMAGES + "a.png,y"}, lambda: of_table("t.csv"), "names 'a.png' again"),
-        ({"a.png": "", "b.png": "", "t.csv": IMAGES, "e/c.png": ""}, lambda: read_given("t.csv", test="e"), "has no table that"),
+        (
+            {"a.png": "", "b.png": "", "t.csv": IMAGES, "e/c.png": ""},
+            lambda: read_given("t.csv", test="e"),
+            "has no table that",
+        ),
         ({"omniglot-py/a": ""}, lambda: kinds.Omniglot(".").classes("train"), "no folder .* download"),
         ({"train.csv": IMAGES, "test.csv": IMAGES}, lambda: read_given(".", test_by="x"), "has a test part"),
         ({}, lambda: read_given(pairs(Path()), objective="classification"), "has .* leave 'objective' out"),
         ({}, lambda: read_given(pairs(Path()), min_per_class=2), "Data of the kind 'pairs' have no classes"),
-        ({}, lambda: read_given(pairs(Path()), kind="pairs", group="source"), "Pairs of texts are divided by their sources"),
+        (
+            {},
+            lambda: read_given(pairs(Path()), kind="pairs", group="source"),
+            "Pairs of texts are divided by their sources",
+        ),
         ({}, lambda: read_given(pairs(Path()), test=ROWS), "The test part of a path must be a path, too, not tuple"),
     ],
 )
@@ -141,7 +155,7 @@ def test_what_is_too_large(images: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_label_without_an_example_to_learn_from(here: Path) -> None:
-    lines = [f"say {n},{'a|b' if n % 2 else 'a'},{'train' if n < 20 else 'test'}" for n in range(30)]
+    lines = [f"say {n},{'a|b' if n % 2 else 'a'},{('train', 'val', 'test')[n // 10]}" for n in range(30)]
     Path("a.csv").write_text("\n".join(["text,label,part", *lines, "say it,a|c,test", "say so,c,test", "so,c,test"]))
     with pytest.raises(ValueError, match=r"'c' .*has no example to learn from: add some, or leave it out"):
         read_given("a.csv", test_by="part", objective="several labels")
