@@ -243,10 +243,8 @@ class NumberedExamples(LabelledExamples):
         given = classes if isinstance(classes, Sequence) else map(str, getattr(labels, "columns", ()))
         self.names = Regression.of(self.targets).names(tuple(given))
         if len(self.names) != self.targets.shape[1]:
-            raise ValueError(
-                f"There are {number_of(self.targets.shape[1], 'target')} and {number_of(len(self.names), 'name')} of them: "
-                "give one each."
-            )
+            targets = number_of(self.targets.shape[1], "target")
+            raise ValueError(f"There are {targets} and {number_of(len(self.names), 'name')} of them: give one each.")
 
     def _strata(self, places: Sequence[int]) -> dict[str, list[int]]:
         if self._groups is not None:  # which may have similar numbers alone

@@ -126,7 +126,7 @@ def write(*contents: str) -> Any:
             "'a.npz' has the arrays 'images': give an",
         ),
         (
-            lambda: read_given(write("a.csv", "a,b,c\n1,2,3\n"), kind="images"),
+            lambda: of_images("file,a,b\na.png,1,2\n"),
             "call that of the images 'file' and that",
         ),
         (lambda: of_images(IMAGES + "a.png,y\n"), "Line 4 of 'a.csv' names 'a.png' again: leave one of the lines out"),
