@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
+import sys
 from functools import partial
 from itertools import count
 from pathlib import Path

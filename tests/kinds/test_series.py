@@ -148,7 +148,10 @@ def test_long_series_are_averaged_and_have_a_coarser_preprocessing() -> None:
     coarse = ways["184 steps"]()
     assert coarse.shape == lm.SeriesShape(2, 184)
     assert torch.equal(coarse.train.labels, task.train.labels)
-    assert [*other_ways(waves(), task_from_series(*waves()), kind="series", test=None, group=None)] == ["36 steps", "18 steps"]
+    assert [*other_ways(waves(), task_from_series(*waves()), kind="series", test=None, group=None)] == [
+        "36 steps",
+        "18 steps",
+    ]
     bare, kind = replace(task, preprocessing=None), kind_named("series")
     assert (kind.preprocessings(bare, None), kind.describe(bare)) == ({}, "")
 
