@@ -18,7 +18,6 @@ from lit_metanas.kinds.file_reading import Source
 from lit_metanas.kinds.given_data import read_given
 from lit_metanas.kinds.images.image_files import one_shape
 from lit_metanas.kinds.kind import MadeBefore, kind_named
-from lit_metanas.kinds.rows.boosted_trees import judge_trees
 from lit_metanas.kinds.rows.cells import ColumnCells, kind_of_cells
 from lit_metanas.kinds.sounds.log_mel import features_for
 from lit_metanas.kinds.texts import text_kind
@@ -50,8 +49,6 @@ def test_labels_of_two_dimensions() -> None:
     for labels in (np.array([["a", "b"]] * 40), np.array([[0, 2]] * 40)):
         with pytest.raises(ValueError, match=r"y has shape \(40, 2\): give one label a row"):
             lm.task_from_arrays(X, labels)
-    several = lm.task_from_arrays(X, [["high"] * int(a > 0.4) + ["wide"] * int(b > 0.4) for a, b, _ in X], val=0.4)
-    assert judge_trees([several], 0).value > 0.8
 
 
 def test_what_was_made_before(here: Path) -> None:
