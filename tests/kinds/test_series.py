@@ -129,6 +129,7 @@ def test_inputs_and_those_of_the_script_are_those_of_plain_loops(every: int, tmp
     assert made.means[0] == pytest.approx(sum(first) / len(first))
     assert made.deviations[0] == pytest.approx(np.std(first))
     assert made.steps == -(-4 // every)
+    assert made.fitted([]) is made
     for series in (*known, [[1.0] * 9, [nan, *[2.0] * 7, 4.0]]):
         expected = torch.tensor(slow_input(series, made))
         given = [series, torch.tensor(series, dtype=torch.float64)]
