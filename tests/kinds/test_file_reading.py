@@ -69,9 +69,7 @@ def test_parts_that_follow_each_other_are_joined_without_a_copy() -> None:
 
 
 @pytest.mark.parametrize("allocates", [True, False])
-def test_what_is_beyond_the_memory_lies_on_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocates: bool
-) -> None:
+def test_what_is_beyond_the_memory_lies_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocates: bool):
     if not allocates:  # as on other systems
         monkeypatch.delattr(os, "posix_fallocate")
     memory = ExampleMemory(100, tmp_path)

@@ -41,11 +41,14 @@ TAGS = (
 
 
 def write(*contents: str) -> Any:
-    """Write files, each name with its content; the first name."""
     for name, content in zip(contents[::2], contents[1::2], strict=True):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(content)
     return contents[0]
+
+
+def of_images(table: str, **given: Any) -> lm.Task:
+    return read_given(write("a.csv", table, "a.png", "", "b.png", ""), kind="images", **given)
 
 
 @pytest.mark.parametrize(
@@ -84,57 +87,27 @@ def write(*contents: str) -> Any:
         (lambda: check_padding("X", torch.tensor([[1, 0, 1]])), "X has padding within an example: let it stand behind"),
         (lambda: kind_of(ODD), "Task 'told' is of no kind that is known: name it by 'kind'"),
         (lambda: kinds.Kind.new_examples(ODD, ["a"]), "The kind 'told' reads no new examples: give them by a data mod"),
-        (
-            lambda: read_given(ROWS, shape=6, start=ODD),
-            "'start' keeps the preprocessing of its model: leave 'shape' out",
-        ),
+        (lambda: read_given(ROWS, shape=6, start=ODD), "'start' keeps the preprocessing of its model: leave 'shape' o"),
         (lambda: read_given(DATA, test=ROWS), "The test part of a data set must be one, too, not tuple"),
         (lambda: read_given(kinds.Stories(tasks=2)), r"Stories has 2 tasks: give one of them, such as \[0\]"),
         (lambda: read_given(pairs(Path()), test=ROWS), "The test part of a path must be a path, too, not tuple"),
         (lambda: read_given(pairs(Path()), objective="classification"), "has .*: leave 'objective' out"),
-        (
-            lambda: read_given(pairs(Path()), min_per_class=2),
-            "Data of the kind 'pairs' have no classes: leave 'min_per",
-        ),
-        (
-            lambda: read_given(pairs(Path()), kind="pairs", group="source"),
-            "divided by their sources: leave 'group' out",
-        ),
+        (lambda: read_given(pairs(Path()), min_per_class=2), "Data of the kind 'pairs' have no classes: leave 'min_pe"),
+        (lambda: read_given(pairs(Path()), kind="pairs", group="source"), "divided by their sources: leave 'group' ou"),
         (lambda: read_given(write("a/a.txt", ""), label="x"), "label = 'x' names a column, and the data are no table"),
-        (
-            lambda: read_given(write("a.csv", "x,a,b\n1,1,0\n2,2,1\n"), label="a,b"),
-            "at line 3 of .* holds '2'.*: give 1 or",
-        ),
-        (
-            lambda: check_no_files([write("a.txt", "a text")]),
-            "The texts are names of files, such as 'a.txt': give what",
-        ),
+        (lambda: read_given(write("a.csv", "x,a,b\n1,1,0\n2,2,1\n"), label="a,b"), "at line 3 of .* holds '2'.*: give"),
+        (lambda: check_no_files([write("a.txt", "a text")]), "The texts are names of files, such as 'a.txt': give wha"),
         (lambda: lm.TableTask("a.xlsx"), "'a.xlsx' is no table: give a file whose name ends in .csv"),
-        (
-            lambda: lm.TableTask(write("a.csv", "label\n1\n"), label="label"),
-            "has no columns but that of the labels: give",
-        ),
+        (lambda: lm.TableTask(write("a.csv", "label\n1\n"), label="label"), "has no columns but that of the labels: g"),
         (lambda: lm.TableTask(write("a.tsv", "a;b\n1;2\n")), "has one column, 'a;b': separate columns by tabs"),
         (lambda: lm.ParallelTask(write("a", "\n", "b", "\n"), "b"), "'a' holds no pairs: give some"),
         (lambda: kinds.SeriesTask(write("a.ts", ""), group="x"), "does not say which series belong together: leave"),
-        (
-            lambda: kinds.Omniglot(write("omniglot-py/a", "") and ".").classes("train"),
-            "no folder .*: download the backg",
-        ),
-        (
-            lambda: np.savez("a.npz", images=[1]) or kinds.ImageFolder("a.npz"),
-            "'a.npz' has the arrays 'images': give an",
-        ),
-        (
-            lambda: of_images("file,a,b\na.png,1,2\n"),
-            "call that of the images 'file' and that",
-        ),
+        (lambda: kinds.Omniglot(write("omniglot-py/a", "") and ".").classes("train"), "no folder .*: download the bac"),
+        (lambda: np.savez("a.npz", images=[1]) or kinds.ImageFolder("a.npz"), "'a.npz' has the arrays 'images': give"),
+        (lambda: of_images("file,a,b\na.png,1,2\n"), "call that of the images 'file' and that"),
         (lambda: of_images(IMAGES + "a.png,y\n"), "Line 4 of 'a.csv' names 'a.png' again: leave one of the lines out"),
         (lambda: of_images(IMAGES, test=write("e/c.png", "") and "e"), "'e' has no table that names images: give one"),
-        (
-            lambda: read_given(write("d/train.csv", IMAGES, "d/test.csv", IMAGES)[:1], test_by="x"),
-            "has a test part: leave",
-        ),
+        (lambda: read_given(write("d/train.csv", IMAGES, "d/test.csv", IMAGES)[:1], test_by="x"), "has a test part: l"),
         (lambda: read_given(write("a.csv", TAGS), test_by="part"), "'c' .*has no example to learn from: add some"),
     ],
 )
@@ -142,10 +115,6 @@ def write(*contents: str) -> Any:
 def test_one_sentence_says_what_is_wrong(asked: Callable[[], object], told: str) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=told):
         asked()
-
-
-def of_images(table: str, **given: Any) -> lm.Task:
-    return read_given(write("a.csv", table, "a.png", "", "b.png", ""), kind="images", **given)
 
 
 def test_what_is_too_large_or_absent(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
