@@ -189,7 +189,7 @@ def task_without_test(
             inputs, raw = [*map(as_floats, inputs)], ()
         case "rows":
             made = replace(usual_rows(train), names=columns).fitted(train)
-        case "texts":
+        case _:
             made = usual_tokens(train)
     if made is not None:
         inputs = [made.encode(own) for own in inputs]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lit_metanas.inputs.preprocessing import Preprocessing
 from lit_metanas.inputs.shapes import vocabulary_of
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.objectives.objective import Objective
 from lit_metanas.objectives.regression import Regression
 from lit_metanas.objectives.several_labels import LABEL_SEPARATOR, NO_LABEL, SeveralLabels
@@ -243,9 +243,8 @@ class NumberedExamples(LabelledExamples):
         given = classes if isinstance(classes, Sequence) else map(str, getattr(labels, "columns", ()))
         self.names = Regression.of(self.targets).names(tuple(given))
         if len(self.names) != self.targets.shape[1]:
-            raise ValueError(
-                f"There are {self.targets.shape[1]} targets, and {len(self.names)} names of them: give one each."
-            )
+            targets = number_of(self.targets.shape[1], "target")
+            raise ValueError(f"There are {targets} and {number_of(len(self.names), 'name')} of them: give one each.")
 
     def _strata(self, places: Sequence[int]) -> dict[str, list[int]]:
         if self._groups is not None:  # which may have similar numbers alone

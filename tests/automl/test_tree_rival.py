@@ -62,6 +62,12 @@ def test_numbers_have_trees_of_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"reaches {100 * score:.1f} % on the same validation examples" in found.rival
 
 
+def test_each_of_several_labels_has_trees_of_its_own() -> None:
+    pytest.importorskip("sklearn")
+    labels = [["white"] * (own == "white") + ["right"] * int(row[0] > 2) for row, own in zip(*squares(), strict=True)]
+    assert boosted_trees.judge_trees([read_given((squares()[0], labels))], 0).value > 0.8
+
+
 def test_the_result_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
     given: dict[str, Any] = {"flops": 2e8, "progress": False}

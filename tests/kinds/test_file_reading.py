@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
+import sys
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -66,7 +68,10 @@ def test_parts_that_follow_each_other_are_joined_without_a_copy() -> None:
         assert in_one_piece(parts) is None
 
 
-def test_what_is_beyond_the_memory_lies_on_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("allocates", [True, False])
+def test_what_is_beyond_the_memory_lies_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocates: bool):
+    if not allocates:  # as on other systems
+        monkeypatch.delattr(os, "posix_fallocate")
     memory = ExampleMemory(100, tmp_path)
     first, second = memory.empty(9, 10, dtype=torch.uint8), memory.empty(5, 10, dtype=torch.float32)
     assert memory.held == 90
@@ -104,6 +109,10 @@ def test_free_memory_is_that_of_machine_and_container(
         (tmp_path / "outer" / name).write_text(text)
     assert free_memory() == free
     assert ExampleMemory().most == free / 2
+    (tmp_path / "meminfo").unlink()
+    assert example_memory._available() == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert example_memory._available() == math.inf
 
 
 @pytest.mark.parametrize(("most", "processes"), [(0, False), (1e9, True)])
@@ -158,6 +167,7 @@ def test_a_sample_has_its_share_of_each_class_and_whole_groups() -> None:
     )
     assert 300 <= len(some["a"]) < 309
     assert len({groups[file] for file in some["b"]}) >= 3
+    assert reading.sample(classes, grey, groups) == some  # and is counted once
     assert (len(reading.sampled), reading.found) == (sum(map(len, some.values())), 1074)
 
 

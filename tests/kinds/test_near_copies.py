@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -58,6 +59,7 @@ def test_near_copies_in_the_test_part_are_named_once_and_equal_images_elsewhere(
     task = lm.Task("walk", 2, learned, None, lm.Split(inputs, torch.arange(12) % 2))
     (sentence,) = describe_near_copies(task)
     assert sentence.startswith("'walk': 1 of the 12 images to test are nearly the same as one that is learned from")
+    assert not describe_near_copies(replace(task, test=learned))  # equal ones are told elsewhere
 
 
 def test_of_many_images_some_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:

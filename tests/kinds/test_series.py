@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,9 +129,11 @@ def test_inputs_and_those_of_the_script_are_those_of_plain_loops(every: int, tmp
     assert made.means[0] == pytest.approx(sum(first) / len(first))
     assert made.deviations[0] == pytest.approx(np.std(first))
     assert made.steps == -(-4 // every)
+    assert made.fitted([]) is made
     for series in (*known, [[1.0] * 9, [nan, *[2.0] * 7, 4.0]]):
         expected = torch.tensor(slow_input(series, made))
-        torch.testing.assert_close(made.encode([series])[0], expected)
+        given = [series, torch.tensor(series, dtype=torch.float64)]
+        torch.testing.assert_close(made.encode(given), expected.expand(2, -1, -1))
         cells = [["" if math.isnan(value) else repr(value) for value in step] for step in zip(*series, strict=True)]
         write_csv(tmp_path / "one.csv", ["y", "other", "x"], [(y, "ignored", x) for x, y in cells])
         torch.testing.assert_close(torch.tensor(scaled_series(tmp_path / "one.csv", made.to_plain())), expected)
@@ -146,6 +149,12 @@ def test_long_series_are_averaged_and_have_a_coarser_preprocessing() -> None:
     coarse = ways["184 steps"]()
     assert coarse.shape == lm.SeriesShape(2, 184)
     assert torch.equal(coarse.train.labels, task.train.labels)
+    assert [*other_ways(waves(), task_from_series(*waves()), kind="series", test=None, group=None)] == [
+        "36 steps",
+        "18 steps",
+    ]
+    bare, kind = replace(task, preprocessing=None), kind_named("series")
+    assert (kind.preprocessings(bare, None), kind.describe(bare)) == ({}, "")
 
 
 @pytest.mark.filterwarnings("ignore:.*few")
@@ -203,6 +212,8 @@ def test_gaps_are_filled_with_one_line_and_groups_stay_together(tmp_path: Path) 
     write_csv(tmp_path / "all.csv", ["id", "person", "label", "x", "y"], rows)
     task = read_given(tmp_path / "all.csv", kind="series", group="person")
     assert {len(part) % 4 for part in (task.train, task.val, task.test)} == {0}
+    with pytest.warns(UserWarning, match="all.csv' .*group"):
+        SeriesTask(str(tmp_path / "all.csv"), test_path=str(tmp_path / "all.csv"), group="person")
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,10 @@ def test_errors_of_omniglot(both, tmp_path):
     damaged.write_bytes(Path(both[1]).read_bytes()[:500])
     with pytest.raises(ValueError, match=r"damaged.npz' is damaged or not an .npz file"):
         Omniglot(str(damaged)).classes("train")
+    with np.load(both[1]) as stored:
+        np.savez(tmp_path / "one.npz", **{**stored, "char_index": np.zeros_like(stored["char_index"])})
+    with pytest.raises(ValueError, match=r"one\.npz' is not a compact Omniglot file"):
+        Omniglot(str(tmp_path / "one.npz")).classes("train")
     empty = Path(both[0]) / "omniglot-py" / "images_background" / "Greek" / "character09"
     empty.mkdir()
     with pytest.raises(ValueError, match=r"character09 has no images"):

@@ -111,6 +111,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "half a file": ("ends after .* of 400 bytes", lambda path: path.write_bytes(wav(bytes(400))[:100])),
     "no channels": ("0 channels", lambda path: path.write_bytes(wav(channels=0))),
     "a high rate": ("4000000000 samples a second", lambda path: path.write_bytes(wav(rate=4_000_000_000))),
+    "odd blocks": ("tells of 4 bytes for 1", lambda path: path.write_bytes(wav().replace(b"\2\0\x10", b"\4\0\x10"))),
     "odd bits": ("not a readable sound", lambda path: path.write_bytes(wav(bits=48))),
     "half an OGG": ("not a readable sound", lambda path: path.write_bytes(b"OggS" + bytes(50))),
     "another FORM": ("not a readable sound", lambda path: path.write_bytes(b"FORM\0\0\0\x40ILBM" + bytes(50))),

@@ -114,10 +114,9 @@ def master(code_point: int, face: str) -> Tensor:
     ink = np.asarray(font.get_image())
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     canvas = np.zeros((CANVAS, CANVAS), np.float32)
-    if len(rows):
-        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][:CANVAS, :CANVAS]
-        top, left = (CANVAS - ink.shape[0]) // 2, (CANVAS - ink.shape[1]) // 2
-        canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink / 255.0
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][:CANVAS, :CANVAS]
+    top, left = (CANVAS - ink.shape[0]) // 2, (CANVAS - ink.shape[1]) // 2
+    canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink / 255.0
     return torch.from_numpy(canvas)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import printable
+from lit_metanas.io.text import number_of, printable
 from lit_metanas.kinds.dates import DATE_FORMS, read_date
 from lit_metanas.tasks.labels import hardly_repeat, is_gap
 from lit_metanas.tasks.number_targets import are_measures, finite_number
@@ -151,7 +151,9 @@ def as_table(
         columns = list(_matrix(rows, name).T)
     keys = list(names) or [""] * len(columns)
     if len(keys) != len(columns):
-        raise ValueError(f"{name} has {len(columns)} columns, and {len(keys)} names were given: name each once.")
+        raise ValueError(
+            f"{name} has {number_of(len(columns), 'column')} and {number_of(len(keys), 'name')}: name each once."
+        )
     return RawTable(
         [
             ColumnCells(key, _values(column, name, place), where, name, place + 1).resolved()

@@ -323,10 +323,8 @@ def parts_of_dates(cells: ColumnCells, form: str) -> NDArray[np.float64]:
 
 
 def quantiles_of(numbers: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[float, ...]:
-    """The quantiles of the known numbers; zeros if there are none."""
+    """The quantiles of the known numbers, of which there is one at least."""
     known = numbers[~np.isnan(numbers)]
-    if not len(known):
-        return (0.0,) * len(shares)
     # Halved, since the difference of two large numbers is infinite; and a quantile between two neighbours may be
     # rounded below the one before.
     return tuple(np.maximum.accumulate(2 * np.quantile(known / 2, shares)).tolist())
