@@ -8,7 +8,7 @@ import torch
 
 import lit_metanas as lm
 from lit_metanas.objectives import SeveralLabels
-from lit_metanas.tasks import EpisodeDataModule, labels, number_targets, source, splits
+from lit_metanas.tasks import labels, number_targets, source, splits
 from lit_metanas.tasks.task import Portion
 
 LISTS = dict.fromkeys(splits.SUBSETS)
@@ -22,7 +22,7 @@ TWO, ONE = SeveralLabels(2), lm.Regression((0.0,), (1.0,))
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: labels.label_list(np.zeros((3, 2)), 3), r"y has shape \(3, 2\): give one label an image, shape \(3,\)"),
+        (lambda: labels.label_list(np.zeros((3, 2)), 3), r"y has shape \(3, 2\): give one label an image, shape"),
         (lambda: labels.label_list([1, torch.zeros(2)], 2), "Label 1 in y is a Tensor: give a number or a name"),
         (lambda: labels.class_names([], None), "There are no images: give some of two or more classes"),
         (lambda: labels.label_sets(np.eye(2) * 2, 2, separator=";"), "y has values that are neither 0 nor 1: give 1"),
@@ -34,7 +34,7 @@ TWO, ONE = SeveralLabels(2), lm.Regression((0.0,), (1.0,))
         (lambda: class_subsets(LISTS, seed=-1), "Toys: seed = -1 must be at least 0"),
         (lambda: class_subsets(LISTS, fractions=(0.5, 0.6, 0)), r"fractions = \(0.5, 0.6, 0\) must be .* sum to 1"),
         (lambda: class_subsets({**LISTS, "train": ["a"], "test": ["a"]}), "'a' of toys is named in train and in test"),
-        (lambda: number_targets.number_targets(np.zeros((2, 1, 1)), 2), r"y has shape \(2, 1, 1\): give one number, or"),
+        (lambda: number_targets.number_targets(np.zeros((2, 1, 1)), 2), r"y has shape \(2, 1, 1\): give one number"),
         (lambda: number_targets.number_targets([1.5], 2), "There are 2 rows, but y has 1 target: give as many"),
         (lambda: lm.task_from_arrays(np.zeros((0, 3)), [], targets="regression"), "y has no targets: give some rows"),
         (lambda: number_targets.number_targets([1e39, 1.0], 2), "y has a number beyond 3.4e38: give all in a larger"),
@@ -66,6 +66,7 @@ def test_what_is_left_as_it_is():
     assert number_targets.learned_as([f"{n} kg" for n in range(20)] * 3, None) == "classification"
     dealt = splits.deal_groups({"a": [*"uvwx"]}, train=0.25, val=0, test=0.25, seed=0, culprit=str)
     assert {*dealt.values()} == {"train", "test", None}
-    assert lm.Regression((1.0,), (1.0,), metric="Pearson").judge([(2.0,), (2.0,)], torch.tensor([[1.0], [2]])).value == 0
+    judged = lm.Regression((1.0,), (1.0,), metric="Pearson").judge([(2.0,)] * 2, torch.tensor([[1.0], [2.0]]))
+    assert judged.value == 0
     with pytest.warns(UserWarning, match="'t.csv' has the label 'NA' in 1 row, and it becomes a class"):
         labels.warn_of_missing(["NA", "b"], "t.csv", "row")
