@@ -14,7 +14,6 @@ from lit_metanas.estimators import Score
 from lit_metanas.searchers import FrontHalving, MetaSampler, PortfolioSampler, RegularisedEvolution, record_of
 from lit_metanas.searchers.mutation import can_have
 from lit_metanas.searchers.query.ledger import Objectives, RecipeRange, check_ranges
-from lit_metanas.searchers.query.study import open_storage
 
 pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
@@ -34,18 +33,18 @@ def two_objectives():
         (lambda: Objectives(("flops",), {}), "The objectives flops must be 'accuracy' followed by measures, each once"),
         (lambda: Objectives(("accuracy",), {"flops": 0}), "The constraint flops <= 0 cannot be met: give a limit abov"),
         (lambda: RecipeRange(0, 1, log=True), r"from 0 to 1 \(log\) is empty or reaches 0: give low <= high"),
-        (lambda: check_ranges({"batch_size": RecipeRange(2.5, 4)}), "batch_size"),
+        (lambda: check_ranges({"batch_size": RecipeRange(2.5, 4)}), "a whole number, and 2.5 is not: give whole bo"),
         (lambda: searchers.QuerySearcher(fidelity=0), "The fidelity 0 is not a share: give a number above 0 and at"),
         (lambda: MetaSampler(space=SPACE, first=-1), "MetaSampler: first is -1; give at least 0"),
         (lambda: PortfolioSampler(space=SPACE, size=-1), "PortfolioSampler: size is -1; give at least 0"),
         (lambda: PortfolioSampler(space=SPACE, then=RegularisedEvolution(prefix="net.")), "has 'net.': give both the"),
         (lambda: FrontHalving(candidates=(1,)), r"one number of candidates a rung, .*: got \[1\] for the rungs"),
         (lambda: FrontHalving(allowance=-0.1), "FrontHalving: allowance is -0.1; give 0 or more"),
-        (lambda: searchers.DARTS(epochs=0), "A search needs epochs >= 1 and a batch size >= 2, not 0 and"),
-        (lambda: searchers.DARTS(callbacks=[EarlyStopping("loss")]), "EarlyStopping waits for a Trainer's validations"),
+        (lambda: searchers.DARTSSearcher(epochs=0), "A search needs epochs >= 1 and a batch size >= 2, not 0 and"),
+        (lambda: searchers.DARTSSearcher(callbacks=[EarlyStopping("loss")]), "EarlyStopping waits for a"),
         (lambda: FIXED.search(Task("t", 2, PART, None, PART), SLOW, Budget(), 0), r"cannot be built \(too slow\): choos"),
         (two_objectives, "RegularisedEvolution searches for one objective, and the study has 2: use a sampler"),
-        (lambda: open_storage("floppy://a"), r"\(no such kind of data base\)"),
+        (lambda: search(storage="floppy://a"), r"\(no such kind of data base\)"),
         (lambda: record_of(optuna.create_study(study_name="a1"), SPACE), "The study 'a1' has no finished trial"),
     ],
 )
@@ -73,5 +72,5 @@ def test_a_score_that_is_no_number_is_a_failure():
             score = super().__call__(architecture, fidelity=fidelity, start=start)
             return Score(math.nan, score.cost) if len(self.calls) == 2 else score
 
-    record = search(Undefined(), budget=Budget(queries=4)).record
+    record = search(Undefined(), budget=Budget(queries=4), storage="sqlite://").record
     assert [trial.failure for trial in record.trials] == ["", "ArithmeticError: its score is not a number", "", ""]
