@@ -2,10 +2,17 @@
 
 import pickle
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
-from lit_metanas.estimators import NASBenchGraphTable, Table, TabularEstimator, nas_bench_tables as module
+from lit_metanas.estimators import (
+    NASBenchGraphTable,
+    Table,
+    TableDataModule,
+    TabularEstimator,
+    nas_bench_tables as module,
+)
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, NASBenchGraph
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
 
