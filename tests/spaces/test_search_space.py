@@ -132,6 +132,7 @@ def test_listed_cells_are_within_a_limit() -> None:
 
 WORDS, STEPS = spaces.SequenceSpace(), spaces.SequenceSpace(readouts=("each",), widths=(8,))
 POOLED = spaces.SequenceSpace(readouts=("each",), pools=("max",))
+HOPELESS = NASBench101(vertices=3).limited(lambda found: "no")
 REFUSED = [
     (Choice, {"name": "x", "labels": ()}, "Choice 'x' has no candidates: give it at least one label."),
     (spaces.MLPSpace, {"activations": ()}, "MLPSpace: 'activations' is empty: use "),
@@ -139,7 +140,7 @@ REFUSED = [
     (spaces.NASBench201().from_index, {"index": 15625}, "NAS-Bench-201 has no index 15625: use 0 to 15624."),
     (LayeredSpace().check_shape, {"shape": RowShape(5)}, ", or give images by height and width."),
     (spaces.Builder().conv, {"channels": 3, "width": 4, "size": 2}, "A kernel of size 2 has no centre: use an odd"),
-    (HOPELESS.sample_buildable, {"generator": torch.Generator()}, "None of 1000 architectures drawn from LayeredSpace"),
+    (HOPELESS.sample, {"generator": torch.Generator()}, "None of 1000 architectures drawn from NASBench101 can be b"),
     (LayeredSpace, {"kernels": (3, 4)}, "kernel size 4 is not odd and positive"),
     (LayeredSpace, {"kernels": (3, 3)}, "'layer1.kernel' repeats a label: 3, 3."),
     (LayeredSpace, {"dropouts": (float("nan"),)}, "dropout nan is not a probability below 1"),
