@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lit_metanas.io.text import hint, printable
+from lit_metanas.io.text import hint, number_of, printable
 from lit_metanas.tasks.labels import Labels, are_label_sets, is_gap, plain_label
 from lit_metanas.tasks.task import warn_of_data
 
@@ -84,9 +84,10 @@ def number_targets(
     if array.ndim not in (1, 2) or not math.prod(array.shape[1:]):
         raise ValueError(f"{name} has shape {array.shape}: give one number, or several, for each of the {noun}.")
     if len(array) != number:
-        raise ValueError(f"There are {number} {noun}, but {name} has {len(array)} targets: give as many.")
-    if number:
-        array = array.reshape(number, -1)
+        raise ValueError(f"There are {number} {noun}, but {name} has {number_of(len(array), 'target')}: give as many.")
+    if not number:
+        raise ValueError(f"{name} has no targets: give some {noun}, each with a number.")
+    array = array.reshape(number, -1)
     if array.dtype.kind not in "biuf" or not bool(np.isfinite(array).all()):
         array = np.array(
             [[_checked(value, row, name, where) for value in array[row].tolist()] for row in range(number)]

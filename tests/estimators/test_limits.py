@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -80,3 +81,9 @@ def test_the_nearest_is_told_where_nothing_meets_a_limit() -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         limited.network_near({})
     assert LimitedSpace(SPACE, NetworkLimits(parameters=smallest), TASK).network_near({}) is not None
+
+
+def test_an_encoder_above_the_largest_program_is_refused() -> None:
+    encoder = SimpleNamespace(name="huge", size=10**11)
+    with pytest.raises(ValueError, match=r"'huge' has 100,000,000,000 bytes of weights, .*: give a smaller encoder"):
+        NetworkLimits().check_encoder(encoder)  # type: ignore[arg-type]

@@ -2,10 +2,17 @@
 
 import pickle
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
-from lit_metanas.estimators import NASBenchGraphTable, Table, TabularEstimator, nas_bench_tables as module
+from lit_metanas.estimators import (
+    NASBenchGraphTable,
+    Table,
+    TableDataModule,
+    TabularEstimator,
+    nas_bench_tables as module,
+)
 from lit_metanas.spaces import Architecture, Choice, ChoiceSpace, NASBenchGraph
 from lit_metanas.spaces.nas_bench_graph import PROTEINS_OPERATIONS
 
@@ -66,6 +73,13 @@ def test_mistakes_are_named(tmp_path, chain, monkeypatch):
     sentence = r"are not installed: install the package .*pip install 'lit-metanas\[g"
     with pytest.raises(FileNotFoundError, match=sentence):
         NASBenchGraphTable("cora")
+    monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    with pytest.raises(FileNotFoundError, match=r"no table '.*light/cora.bench'"):
+        NASBenchGraphTable("cora")
+    too_few = TableDataModule(NASBenchGraphTable, ["cora"])
+    too_few.trainer = SimpleNamespace(world_size=2)
+    with pytest.raises(ValueError, match="Too few data sets: 1 for 2 processes, one of which would have none: lower"):
+        too_few.setup("predict")
     for content, text in (
         ([], "is not a table of"),
         ({}, "is not a table of"),

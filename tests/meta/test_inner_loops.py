@@ -149,3 +149,10 @@ def test_weights_that_stand_at_two_places_are_given_to_both():
     inputs = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     found = Learner(net, Argmax(), PrototypeHead()).features({"first.weight": given}, inputs, {})
     torch.testing.assert_close(found, (inputs @ given.T).tanh() @ given.T)
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(ValueError, match="Inner loop of -1 steps: give 0 or more"):
+        HeadInnerLoop(steps=-1)
+    with pytest.raises(ValueError, match=r"Inner loop groups \[\]: give at least one of weights, logits, head"):
+        JointInnerLoop(steps=1, groups=())

@@ -77,3 +77,4 @@ def test_what_cannot_be_taught_is_refused() -> None:
     objective = Distillation(lm.Classification(2))
     with pytest.raises(ValueError, match="has outputs of a teacher that are not finite"):
         objective.check_targets("The train part", objective.targets(torch.tensor([1]), torch.full((1, 2), math.nan)))
+    assert objective.check_targets("The train part", objective.targets(torch.tensor([1]), torch.zeros(1, 2))) is None

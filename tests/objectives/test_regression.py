@@ -94,6 +94,7 @@ def test_a_damaged_file_is_refused(change: dict[str, object], sentence: str) -> 
         ([f"{n}.00" for n in range(20)] * 3, False),
         ([*map(str, range(20)), "x"], False),
         ([True, False] * 20, False),
+        ([[1.5], [2.5]] * 20, False),
     ],
 )
 def test_labels_are_numbers_or_classes_by_how_they_look(labels: list[object], expected: bool) -> None:

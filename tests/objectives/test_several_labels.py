@@ -9,6 +9,7 @@ from itertools import compress
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.metrics import average_precision_score, f1_score
 from torch.utils.data import TensorDataset
 
@@ -133,7 +134,11 @@ def test_an_objective_is_the_same_after_files_and_pickles() -> None:
         (["red;", "round;", ";"], [{"red"}, {"round"}, set()]),
         ([["red", " round"], [], {"red"}], [{"red", "round"}, set(), {"red"}]),
         (np.array([[1, 0], [0, 0], [1, 1]]), [{0}, set(), {0, 1}]),
+        (np.array([[1, 0], [0, 0]], dtype=object), [{0}, set()]),
+        (torch.tensor([[True, False], [True, True]]), [{0}, {0, 1}]),
         ([[1, 0], [0, 0], [1, 1]], [{0}, set(), {0, 1}]),
+        ([["red", "round"], ["soft", "red"]], [{"red", "round"}, {"red", "soft"}]),
+        ([["red"], 3], [{"red"}, {3}]),
         ([torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])], [{0}, {1}]),
     ],
 )
@@ -174,6 +179,7 @@ def test_tasks_of_arrays_texts_series_and_data_sets() -> None:
         lm.task_from_arrays(rows, ["|".join(own) for own in sets]),
         lm.task_from_texts(texts, [",".join(own) for own in sets], targets="several labels"),
         lm.task_from_texts(texts, list(map(set, sets))),
+        lm.task_from_arrays(rows, csr_matrix(y), classes=["red", "round", "soft"]),
         lm.kinds.task_from_series(draw.normal(size=(40, 2, 9)), sets),
         lm.task_from_dataset(TensorDataset(torch.rand(40, 1, 8, 8), torch.tensor(y)), classes=["red", "round", "soft"]),
     ):

@@ -53,6 +53,7 @@ TAMPERED: list[tuple[str, object]] = [
     ("architecture", "{"),
     ("cost", {"pounds": 3}),
     ("cost", {"seconds": 10**400}),
+    ("cost", {"queries": -3}),
 ]
 
 

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from lit_metanas import spaces
+from lit_metanas.inputs import RowShape
+from lit_metanas.io.settings import settings_of
 from lit_metanas.spaces import Architecture, Choice, LayeredSpace, NASBench101
+from lit_metanas.spaces.any_input.default_space import linear_space_of
 
 
 @pytest.fixture
@@ -129,7 +132,15 @@ def test_listed_cells_are_within_a_limit() -> None:
 
 WORDS, STEPS = spaces.SequenceSpace(), spaces.SequenceSpace(readouts=("each",), widths=(8,))
 POOLED = spaces.SequenceSpace(readouts=("each",), pools=("max",))
+HOPELESS = NASBench101(vertices=3).limited(lambda found: "no")
 REFUSED = [
+    (Choice, {"name": "x", "labels": ()}, "Choice 'x' has no candidates: give it at least one label."),
+    (spaces.MLPSpace, {"activations": ()}, "MLPSpace: 'activations' is empty: use "),
+    (spaces.TextRowSpace, {"text": STEPS, "row": spaces.MLPSpace()}, "'text' scores each step, as of readout 'each'"),
+    (spaces.NASBench201().from_index, {"index": 15625}, "NAS-Bench-201 has no index 15625: use 0 to 15624."),
+    (LayeredSpace().check_shape, {"shape": RowShape(5)}, ", or give images by height and width."),
+    (spaces.Builder().conv, {"channels": 3, "width": 4, "size": 2}, "A kernel of size 2 has no centre: use an odd"),
+    (HOPELESS.sample, {"generator": torch.Generator()}, "None of 1000 architectures drawn from NASBench101 can be b"),
     (LayeredSpace, {"kernels": (3, 4)}, "kernel size 4 is not odd and positive"),
     (LayeredSpace, {"kernels": (3, 3)}, "'layer1.kernel' repeats a label: 3, 3."),
     (LayeredSpace, {"dropouts": (float("nan"),)}, "dropout nan is not a probability below 1"),
@@ -180,6 +191,19 @@ def test_what_cannot_be_built_is_told_in_a_sentence(kind, options, sentence):
     assert message[-1] in ".?…"
     assert ". " not in message
     assert "\n" not in message
+
+
+def small(found):
+    return None if found["depth"] == "1" else "too deep"
+
+
+def test_what_is_outside_a_space_is_told(space):
+    with pytest.raises(ValueError, match="no linear model has the choices depth, width"):
+        linear_space_of({"depth": "1", "width": "2"})
+    with pytest.raises(RuntimeError, match="only its supernet knows how: call the supernet"):
+        space.supernet((1, 8, 8)).body(torch.zeros(1, 1, 8, 8))
+    assert space.supernet_weights(torch.nn.Linear(2, 2)) == {}
+    assert settings_of(space.limited(small)) != settings_of(space)
 
 
 def test_order_of_labels_does_not_matter():

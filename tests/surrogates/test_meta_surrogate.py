@@ -176,6 +176,7 @@ DAMAGE = {
     "choices that are tensors": lambda entry: entry["choices"].update(v=[torch.zeros(2)]),
     "weights of another length": lambda entry: entry["sources"][0].update(weights=torch.zeros(2, dtype=torch.float64)),
     "features of whole numbers": lambda entry: entry["sources"][0].update(features=torch.zeros(100, 15).long()),
+    "a spread of 0": lambda entry: entry["sources"][0].update(spread=0.0),
     "an elite of another space": lambda entry: entry["sources"][0].update(elite=[{"v": "z"}]),
 }
 

@@ -84,6 +84,8 @@ def test_searches_of_one_task_are_one_batch(tmp_path):
     assert torch.equal(t.features, ENCODING(t.architectures))
     assert t.scores.dtype == t.features.dtype == torch.float64
     assert u.scores.tolist() == [1.0, 2.0]
+    data.setup("fit")
+    assert data.train[0] is t  # read once
 
 
 def test_of_the_scores_of_a_halving_search_that_of_the_longest_training_counts(tmp_path):

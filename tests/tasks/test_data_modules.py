@@ -186,6 +186,17 @@ def test_a_process_without_a_task_is_refused():
         data.setup("predict")
 
 
+def test_steps_that_cannot_be_shared_and_damaged_states_are_refused():
+    module = data(tasks_per_step=3)
+    assert module.trained_batches is None
+    with pytest.raises(ValueError, match="tasks_per_step is 3, which 2 processes cannot share evenly: give a multiple"):
+        on_rank(module, 0, 2).check_shares()
+    with pytest.raises(ValueError, match="its state of EpisodeDataModule is of another kind"):
+        module.load_state_dict({"tasks_in_step": True})
+    with pytest.raises(IndexError, match="task 5 of 5"):
+        DrawnTasks(CodedSource(), way=3, train=2, val=1, test=2, tasks=5)[5]
+
+
 def test_target_tasks_take_the_shape_of_the_search(tmp_path):
     brought = []
 
