@@ -90,6 +90,12 @@ def estimator(**arguments):
     return {"class_path": kind, "init_args": {"recipe": arguments}}
 
 
+def of_itself(number):
+    found = [number]
+    found.append(found)
+    return found
+
+
 LAYERED = OneHotEncoding(LayeredSpace())
 
 
@@ -145,6 +151,8 @@ def checkpoints(here):
         (lambda: optuna.samplers.TPESampler(n_ei_candidates=5), optuna.samplers.TPESampler),
         (lambda: list(range(5000)), lambda: list(range(1, 5001))),
         (lambda: math, lambda: json),
+        (lambda: np.float32(1), lambda: np.float32(2)),
+        (lambda: of_itself(1), lambda: of_itself(2)),
     ],
 )
 @pytest.mark.usefixtures("checkpoints")

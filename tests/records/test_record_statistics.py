@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from statistics import NormalDist, fmean
 
@@ -142,6 +143,15 @@ def by_loops(scores: list[float]) -> list[float]:
 def test_equals_plain_loops(scores: list[float]) -> None:
     found = rank_gaussian(torch.tensor(scores, dtype=torch.float64))
     torch.testing.assert_close(found, torch.tensor(by_loops(scores), dtype=torch.float64), rtol=1e-12, atol=1e-12)
+
+
+def test_ranks_are_of_the_scores_of_one_task() -> None:
+    for scores, told in (
+        (torch.zeros(2, 1), "a vector, not a tensor of shape (2, 1)"),
+        (torch.tensor([math.nan]), "NaN"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(told)):
+            rank_gaussian(scores)
 
 
 def error(trained: float) -> float:
