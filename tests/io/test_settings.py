@@ -90,12 +90,6 @@ def estimator(**arguments):
     return {"class_path": kind, "init_args": {"recipe": arguments}}
 
 
-def of_itself(number):
-    found = [number]
-    found.append(found)
-    return found
-
-
 LAYERED = OneHotEncoding(LayeredSpace())
 
 
@@ -152,7 +146,7 @@ def checkpoints(here):
         (lambda: list(range(5000)), lambda: list(range(1, 5001))),
         (lambda: math, lambda: json),
         (lambda: np.float32(1), lambda: np.float32(2)),
-        (lambda: of_itself(1), lambda: of_itself(2)),
+        (lambda: [found := [1], found.append(found)], lambda: [found := [2], found.append(found)]),
     ],
 )
 @pytest.mark.usefixtures("checkpoints")

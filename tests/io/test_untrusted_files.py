@@ -89,18 +89,16 @@ def test_a_lock_is_no_pipe(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for block, target in (("file", "file/x.json"), ("absent/y", "x.json")):
-        with pytest.raises(OSError) as caught, replacing(tmp_path / target):
-            (tmp_path / block).read_bytes()
-        assert caught.value.filename == str(tmp_path / (target if block == "file" else block))
+    for target, named in (("file/x.json", "file/x.json"), ("x.json", "read")):
+        with pytest.raises(OSError, match=f"{named}'$"), replacing(tmp_path / target):
+            (tmp_path / "read").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_path_beyond_a_link_stays_as_it_is(here: Path) -> None:
     (here / "a" / "b").mkdir(parents=True)
-    (here / "a" / "x").touch()
     (here / "link").symlink_to("a/b")
-    assert (short_path("link/../x"), short_path(here / "a" / "." / "x")) == ("link/../x", "a/x")
+    assert (short_path("link/../b"), short_path(here / "a" / "." / "b")) == ("link/../b", "a/b")
 
 
 def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

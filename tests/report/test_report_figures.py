@@ -93,11 +93,6 @@ def test_tested_networks_are_drawn_with_their_intervals():
     assert len(draw_tested(result).axes[0].lines) == len(axes.lines) - 1
 
 
-def test_a_subject_has_a_reference(make, tmp_path):
-    with pytest.raises(ValueError, match="No table compares 'a' with a reference: name a method that has results"):
-        write_report(tmp_path, [make("a", value=0.5)], subject="a")
-
-
 def test_without_fronts_there_is_no_figure(make, searched, tmp_path):
     assert draw_fronts([make("a", value=0.5)]) is None
     write_report(tmp_path, searched)
