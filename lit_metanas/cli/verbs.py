@@ -196,10 +196,12 @@ def verb_help(verb: str) -> str:
     """What ``lit-metanas VERB --help`` prints: what fits on a screen."""
     if verb in KEYS:
         return _all_keys(verb)
-    options = dict(CONFIG)
-    if verb in CHECKPOINTS:
-        options["--ckpt_path FILE"] = CHECKPOINTS[verb]
-    options |= {"--seed_everything N": "seed of all random numbers (default: 0)", **PRINT}
+    options = {
+        **CONFIG,
+        "--ckpt_path FILE": CHECKPOINTS[verb],
+        "--seed_everything N": "seed of all random numbers (default: 0)",
+        **PRINT,
+    }
     trainer = {f"--trainer.{key}": text for key, text in TRAINER.items() if verb == "fit" or key != "max_epochs"}
     return "\n".join([
         *_head(verb),

@@ -211,10 +211,13 @@ class TestedPart(NamedTuple):
             if isinstance(goal, Regression):
                 ends = goal.columns(prediction, task.classes).items()
                 row = row._replace(ends=tuple(one for one in ends if one[0].startswith(INTERVAL_ENDS)))
-            elif self.probabilities is not None and isinstance(goal, SeveralLabels):
-                row = row._replace(shares=tuple(zip(classes, self.probabilities[place].tolist(), strict=True)))
-            elif self.probabilities is not None:
-                row = row._replace(probability=float(self.probabilities[place, prediction]))
+            else:  # only these have losses
+                assert self.probabilities is not None
+                own = self.probabilities[place].tolist()
+                if isinstance(goal, SeveralLabels):
+                    row = row._replace(shares=tuple(zip(classes, own, strict=True)))
+                else:
+                    row = row._replace(probability=own[prediction])
             rows[place] = row
         return tuple(rows)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import torch
 from auto_toys import NO_MEMORY, interrupt, same_weights
 
 import lit_metanas as lm
-from lit_metanas.automl import last_training, output
+from lit_metanas.automl import last_training, output, stages
+from lit_metanas.records.record import SearchOutcome
 from lit_metanas.report.figures.fronts import draw_fronts, draw_tested
 
 Arrays = tuple[np.ndarray, list[str]]
@@ -108,6 +111,24 @@ def test_an_interrupted_front_has_what_was_trained(call: Call, monkeypatch: pyte
         assert stopped.stopped
         assert (stopped.architecture, stopped.val_score) == (whole.architecture, whole.val_score)
         assert [one.images for one in stopped.front] == [(learned, 8)]
+
+
+def test_the_best_network_that_is_still_fast_enough_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        lm.records.Trial(lm.Architecture({"n": n}), value, lm.Cost()) for n, value in (("a", 6), ("b", 9), ("c", 7))
+    ]
+    outcome = SearchOutcome(found[1].architecture, None, lm.records.SearchRecord("toy", found))
+    setup, slow = Mock(), list[str]()
+
+    def network(_: object, one: SearchOutcome) -> Any:
+        return SimpleNamespace(name=one.architecture["n"], too_slow="2 ms" if one.architecture["n"] in slow else None)
+
+    monkeypatch.setattr(stages, "network_of", network)
+    for name in "bca":
+        assert stages.network_in_time(setup, outcome).name == name  # type: ignore[attr-defined]
+        slow.append(name)
+    with pytest.raises(ValueError, match=r"all that was searched is slower now \(2 ms\): raise max_latency"):
+        stages.network_in_time(setup, outcome)
 
 
 def test_a_front_of_latencies_says_so(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

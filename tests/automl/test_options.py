@@ -45,6 +45,10 @@ def test_sizes() -> None:
         ({"max_flops": 0}, "max_flops = 0 must be a number above 0"),
         ({"pareto": "shoes"}, "no front can be made for pareto = 'shoes': give parameters, flops or latency"),
         ({"onnx": True}, "auto: onnx is a file in the output: give 'output', too"),
+        ({"wandb": "a/b"}, "auto: wandb = 'a/b' must be a project's name, without"),
+        ({"unlabelled": "more"}, "auto: unlabelled examples need a teacher: give 'student'"),
+        ({"student": True, "pareto": "flops"}, "has one teacher: leave 'pareto' out"),
+        ({"student": True}, "auto: the teacher of a student is kept in the output: give 'output', too"),
     ],
 )
 def test_what_is_out_of_range_is_named(given: dict[str, Any], sentence: str) -> None:

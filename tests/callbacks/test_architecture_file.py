@@ -43,3 +43,5 @@ def test_resumed_training_keeps_the_better_one(fit, written, tmp_path):
 def test_unknown_metric_is_named(fit):
     with pytest.raises(ValueError, match=r"monitors 'val/acc', which is not logged: use one of .*val/accuracy"):
         fit(Drifting(), [ArchitectureFile(monitor="val/acc")])
+    with pytest.raises(ValueError, match="mode is 'best': give 'max' or 'min'"):
+        ArchitectureFile(mode="best")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule
 
 from lit_metanas.callbacks import SkipStop
 from lit_metanas.records import Budget
@@ -77,3 +77,5 @@ def test_mistakes_are_named():
     layered = LayeredSpace(kernels=(1, 3), depths=(1,), widths=(2,))
     with pytest.raises(ValueError, match="no choice of LayeredSpace whose name begins"):
         DARTSSearcher(callbacks=[SkipStop()]).search(TASK, layered, Budget(), 0)
+    with pytest.raises(ValueError, match="SkipStop stops searches that train logits: give it to a DARTSSearcher"):
+        SkipStop().on_fit_start(None, LightningModule())

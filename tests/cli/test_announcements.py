@@ -12,6 +12,8 @@ import tiny
 
 from lit_metanas.cli import run_output
 from lit_metanas.cli.command_line import main
+from lit_metanas.cli.program import Program
+from lit_metanas.spaces import DARTSCell
 from lit_metanas.tasks.episode_data import StepTasks
 
 LAST = "out/checkpoints/last.ckpt"
@@ -40,6 +42,18 @@ def test_fit_tells_how_many_tasks_several_processes_take(processes: int, given: 
     data.tasks_per_step = given
     data.trainer = SimpleNamespace(world_size=processes, datamodule=data)
     assert run_output._tasks_of_a_step(data.trainer) == line
+
+
+def test_what_there_is_not_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    trainer: Any = SimpleNamespace(is_global_zero=False, callback_metrics={}, checkpoint_callbacks=[])
+    run_output.StartAnnouncement(Path("out")).on_train_start(trainer, trainer)
+    Program._say(SimpleNamespace(trainer=trainer), ["another process than the first"])  # type: ignore[arg-type]
+    assert capsys.readouterr().out == ""
+    told = run_output.end_of_fit(trainer, trainer, config=Path("config.yaml"), seconds=3.0)
+    assert told == ["fit: after 3 s; no checkpoint was kept."]
+    assert run_output.end_of_evaluation(trainer, trainer, "test", kept=("results.json",)) == []
+    of_cells: Any = SimpleNamespace(directory="out", space=DARTSCell())
+    assert "lit-metanas fit -c CONFIG -c out/recipe.yaml" in run_output._end_of_source_search(of_cells)[1]
 
 
 def test_a_resumed_fit_tells_what_is_done(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,7 @@ def test_a_class_comes_before_the_configuration_that_lies_over_it_and_after_one_
     ]  # fmt: skip
     assert with_bases(["fit", "-c", "base.yaml", *classes]) == ["fit", *classes, layer, *classes]
     assert with_bases(["fit", *classes]) == ["fit", *classes]
+    assert with_bases(["fit", "-c", "{width: 3}"]) == ["fit", "--config={width: 3}"]
 
 
 @pytest.mark.usefixtures("files")

@@ -108,6 +108,8 @@ def test_what_follows_a_phase_of_all_seeds_runs_anew_with_it(phases: list[Phase]
 def test_mistakes_in_the_phases(phases: list[Phase], recorder: Recorder) -> None:
     with pytest.raises(UsageError, match="a 'name' of its own"):
         run([*phases, phases[0]], Path("out"), execute=recorder)
+    with pytest.raises(UsageError, match="Phase 'own' asks for the input 'data', which 'inputs' does not have"):
+        run([Phase("fit", "own", only_with="data")], Path("out"), execute=recorder)
     phases[0].args = ["--x={sed}"]
     with pytest.raises(UsageError, match=r"'\{sed\}' in phase 'train' has no value: did you mean 'seed'"):
         run(phases, Path("out"), execute=recorder)

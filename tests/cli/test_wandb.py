@@ -44,7 +44,8 @@ def test_fit_and_its_resumption_write_one_run(offline, toy):
     assert toy("fit", *WANDB) == 0
     next_second()
     assert toy("fit", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
-    assert toy("test", *WANDB, "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
+    several = "[{class_path: lightning.pytorch.loggers.WandbLogger, init_args: {offline: true}}]"
+    assert toy("test", f"--trainer.logger={several}", "--ckpt_path=runs/latest/checkpoints/last.ckpt") == 0
     kept = Path("runs/latest/wandb.fit.id").read_text().strip()
     ids = [path.stem.removeprefix("run-") for path in offline.glob("runs/latest/wandb/offline-run-*/run-*.wandb")]
     tested = Path("runs/latest/wandb.test.id").read_text().strip()

@@ -1,6 +1,7 @@
 """Measures of a classification, against scikit-learn and a plain loop; the table of all test examples."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn import metrics
 
 import lit_metanas as lm
 from lit_metanas.comparisons.class_table import ClassTable
+from lit_metanas.comparisons.tested_part import describe_predictions
 from lit_metanas.objectives.classification import calibration_error
 from lit_metanas.records import ExampleRow, read_example_rows
 from lit_metanas.records.result_files import write_example_rows
@@ -67,6 +69,24 @@ def test_many_classes_have_a_list_of_confusions():
     text = table_of(labels, said, [f"name{place}" for place in range(30)]).markdown()
     assert "name3 for name4 (1)" in text
     assert text.count("\n") < 36
+    assert "taken" not in table_of(labels, labels, [f"name{place}" for place in range(30)]).markdown()
+    assert table_of([0], [1], [*map(str, range(203))]).markdown().count("3 more classes have a higher recall.") == 1
+    nothing = ClassTable.of([ExampleRow("", "", "", shares=(("a", 0.2), ("b", 0.7)))], ["a", "b"])
+    assert nothing.average_precision.isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("objective", "labels", "told"),
+    [
+        (None, ["a", "c"], r"On the 1 example with a label: accuracy 100\.0 %, .* The network does not know c\."),
+        (None, ["", "c"], r"The network does not know c\."),
+        (lm.Classification(2, metric="AUROC"), ["a", "a"], r"On the 2 examples with a label: accuracy (?!.*AUROC).*"),
+        (lm.Regression((0.0, 0.0), (1.0, 1.0)), ["1", "2"], ""),
+    ],
+)
+def test_new_labels_tell_what_they_can(objective, labels, told):
+    found = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
+    assert re.fullmatch(told, describe_predictions(objective, ("a", "b"), found, labels))
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -183,6 +183,8 @@ def test_it_reads_well(found):
     spent = found.training_cost
     assert lines[-1] == f"  cost of all training after it: {spent.flops:.3g} training FLOPs, {spent.seconds:.1f} s"
     assert "tried" not in text  # DARTS tries no architecture by itself
+    assert "  latency: 2 ms for one input" in str(replace(found, latency=0.002, threads=None)).splitlines()
+    assert found.front_table() == []
     assert all(len(line) <= 100 for line in lines)
 
 
@@ -235,6 +237,14 @@ def test_a_log_gets_a_line_for_each_tenth_of_a_slow_search(seconds, shares, monk
     assert last == (f"{begin}training the chosen network, {20 * seconds:.3g} s" if shares else "")
     searched(Slow(clock, 4), queries=None, progress=False)
     assert capsys.readouterr().err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    budget = search_progress.ReportedBudget(TASK, Slow(clock, 4), queries=None, flops=None)
+    with search_progress.show_progress(budget, wanted=True) as start_part:
+        start_part(search_progress.SEARCHING)
+        assert budget.describe() == ""
+        budget.charge(Cost(queries=1))
+        assert budget.describe() == "1 architecture tried"
+    assert "searching, 1 architecture tried" in capsys.readouterr().err
 
 
 def snapshot():

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import joblib
 import pytest
 
 from lit_metanas.io import cores
@@ -48,6 +49,11 @@ def test_a_process_may_be_bound_to_some(groups: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6}, raising=False)
     monkeypatch.setattr(os, "process_cpu_count", lambda: 3, raising=False)
     assert usable_cores() == own_cores() == 3
+    for name in ("sched_getaffinity", "process_cpu_count"):  # as on other systems
+        monkeypatch.delattr(os, name)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert usable_cores() == 6
+    assert joblib.Parallel(2, backend="threading")(joblib.delayed(own_cores)() for _ in "ab") == [1, 1]
 
 
 @pytest.mark.parametrize("name", [SHARED_BY, "PYTEST_XDIST_WORKER_COUNT", "LOCAL_WORLD_SIZE", "WORLD_SIZE"])

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from lit_metanas.io.arrays import restricted_load
+from lit_metanas.io import arrays
+from lit_metanas.io.arrays import check_pickle, restricted_load
+from lit_metanas.io.checkpoints import check_plain
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -111,9 +113,16 @@ def test_few_bytes_take_neither_memory_nor_time(bomb):
     assert most < 200 << 20
 
 
-def test_an_object_outside_the_file_is_refused():
+def test_what_no_writer_makes_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="asks for an object outside the file"):
         load(b"Pstorage\n.")
+    with pytest.raises(ValueError, match="asks for another byte order"):
+        load(pickle.dumps(np.dtype("i4"), 0).replace(b"V<", b"V?"))
+    monkeypatch.setattr(arrays, "MOST_STEPS", 9)
+    with pytest.raises(ValueError, match="holds more than 9 values"):
+        check_pickle(b"N0" * 5 + b"N.")
+    with pytest.raises(ValueError, match="holds more than plain values"):
+        check_plain([slice(1)], 8)
 
 
 def test_a_truncated_file_is_damaged_at_every_length():

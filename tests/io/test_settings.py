@@ -145,6 +145,8 @@ def checkpoints(here):
         (lambda: optuna.samplers.TPESampler(n_ei_candidates=5), optuna.samplers.TPESampler),
         (lambda: list(range(5000)), lambda: list(range(1, 5001))),
         (lambda: math, lambda: json),
+        (lambda: np.float32(1), lambda: np.float32(2)),
+        (lambda: [found := [1], found.append(found)], lambda: [found := [2], found.append(found)]),
     ],
 )
 @pytest.mark.usefixtures("checkpoints")

@@ -12,7 +12,7 @@ import pytest
 
 from lit_metanas.io import json_files, locks
 from lit_metanas.io.arrays import read_npz
-from lit_metanas.io.files import open_own, read_regular
+from lit_metanas.io.files import open_own, read_regular, replacing, short_path
 from lit_metanas.io.json_files import parse_json, read_json
 from lit_metanas.io.locks import changing, directory_lock
 
@@ -83,6 +83,22 @@ def test_a_lock_is_no_pipe(tmp_path: Path) -> None:
         pass
     with pytest.raises(ValueError, match="not a regular file"):
         open_own(tmp_path / ".fit.lock", os.O_WRONLY)
+    with pytest.raises(FileNotFoundError):
+        open_own(tmp_path / "absent" / ".fit.lock", os.O_WRONLY)
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for target, named in (("file/x.json", "file/x.json"), ("x.json", "read")):
+        with pytest.raises(OSError, match=f"{named}'$"), replacing(tmp_path / target):
+            (tmp_path / "read").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_path_beyond_a_link_stays_as_it_is(here: Path) -> None:
+    (here / "a" / "b").mkdir(parents=True)
+    (here / "link").symlink_to("a/b")
+    assert (short_path("link/../b"), short_path(here / "a" / "." / "b")) == ("link/../b", "a/b")
 
 
 def test_a_change_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

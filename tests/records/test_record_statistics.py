@@ -144,6 +144,12 @@ def test_equals_plain_loops(scores: list[float]) -> None:
     torch.testing.assert_close(found, torch.tensor(by_loops(scores), dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 
+def test_ranks_are_of_the_scores_of_one_task() -> None:
+    for scores, told in (([[1.0]], r"a vector, not a tensor of shape \(1, 1\)"), ([math.nan], "not a number")):
+        with pytest.raises(ValueError, match=told):
+            rank_gaussian(torch.tensor(scores))
+
+
 def error(trained: float) -> float:
     """A power law."""
     return 0.9 * trained**-0.25

@@ -70,6 +70,8 @@ def test_results_that_are_no_numbers_are_left_out(rows: list[ResultRow], tmp_pat
 def test_more_rows_than_a_report_has_room_for(rows: list[ResultRow], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"more than {MOST_RESULTS}: give fewer files"):
         write_report(tmp_path, rows * MOST_RESULTS)
+    with pytest.raises(ValueError, match="No table compares 'a' with a reference: name a method that has results"):
+        write_report(tmp_path, rows[:1], subject="a")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
 import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +10,7 @@ from matplotlib.text import Text
 
 import lit_metanas as lm
 from lit_metanas.callbacks import figures
+from lit_metanas.comparisons.class_table import ClassTable
 from lit_metanas.comparisons.tested_part import shown_predictions
 from lit_metanas.records.result_files import (
     KeptNetwork,
@@ -16,8 +21,8 @@ from lit_metanas.records.result_files import (
 )
 from lit_metanas.records.rows import ShownPrediction
 from lit_metanas.report import report_page
-from lit_metanas.report.figures.predictions import draw_predictions
-from lit_metanas.report.report_page import class_section, prediction_section
+from lit_metanas.report.figures.predictions import draw_confusions, draw_predictions
+from lit_metanas.report.report_page import class_section, page_text, prediction_section
 from lit_metanas.report.report_verb import report
 
 TEXTS = (
@@ -115,6 +120,16 @@ def test_a_search_leaves_predictions_and_its_report_shows_them(tmp_path, kind, c
     assert ("predictions.png" in text) == (kind == "images") == (tmp_path / "report" / "predictions.png").exists()
 
 
+def test_the_best_network_of_each_task_is_named():
+    row = lm.records.ArchitectureRow("one", "auto", "S", lm.Architecture({"kernel": "3"}), 0.9)
+    for rows, best in (([row, replace(row, task_id="two")], ["one", "two"]), ([replace(row, value=math.nan)], [])):
+        text = page_text([], [], [KeptNetwork(one, Path("out")) for one in rows], [], "")
+        assert re.findall(r"- Best on (\w+) by validation accuracy, 90\.0 %: auto, in out\.", text) == best
+        assert text.count("Best") == len(best)
+    many = ClassTable.of([lm.records.ExampleRow("", "0", "0")], [*map(str, range(26))])
+    assert not draw_confusions(many).axes[0].texts  # numbers would be too small
+
+
 def one_split(inputs):
     return lm.Split(inputs, torch.arange(len(inputs)) % 2)
 
@@ -126,6 +141,8 @@ def test_large_and_empty_inputs_are_shown_small(inputs, tmp_path):
     assert all(len(one.picture) <= 512 and len(one.picture[0]) <= 2 * 3 * 512 for one in shown)
     write_row_file(tmp_path / "predictions.json", ShownPrediction, shown)
     assert read_row_file(tmp_path / "predictions.json", ShownPrediction) == list(shown)
+    (row,) = shown_predictions(lm.Task("row", 2, one_split(torch.ones(1, 2)), None, one_split(torch.ones(1, 2))), [0])
+    assert row.example == "1 1"
 
 
 def test_damaged_predictions_leave_the_rest_of_a_report(tmp_path):

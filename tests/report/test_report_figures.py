@@ -1,5 +1,6 @@
 """The figures of a report: costs, curves, Pareto fronts, and what a search tried."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -46,6 +47,8 @@ def test_points_of_equal_cost_are_side_by_side(make):
     rows = [make(f"method {i}", values=[0.5, 0.6], search=10**10) for i in range(8)]
     (axes,) = draw_costs(tables(rows)).axes
     assert len({x for x, _ in points(axes)}) == 8
+    of_batches = replace(rows[0], protocol=replace(rows[0].protocol, batch_norm="running"))
+    assert "method 0 (running)" in names(draw_costs(tables([*rows, of_batches])).axes[0])
     assert side_by_side([3.0, 1.0, 1.0, 1.1], 2) == [8.0, 1.0, 2.0, 4.0]
 
 
@@ -86,6 +89,8 @@ def test_tested_networks_are_drawn_with_their_intervals():
     bars = [line.get_ydata().round(6).tolist() for line in axes.lines if len(set(line.get_xdata())) == 1]
     assert bars[:3] == [[48, 52], [43, 47], [97, 100]]
     assert axes.get_ylabel() == "test accuracy, %"
+    front[0].ci95 = math.nan  # of too few examples
+    assert len(draw_tested(result).axes[0].lines) == len(axes.lines) - 1
 
 
 def test_without_fronts_there_is_no_figure(make, searched, tmp_path):

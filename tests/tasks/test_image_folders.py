@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lit_metanas.io.class_folders import class_folders, file_within
 from lit_metanas.kinds import FolderTask, ImageFolder
 from lit_metanas.kinds.images.image_files import read_image
 
@@ -89,6 +90,29 @@ def test_errors_of_folders_name_the_culprit(photographs, tmp_path, kind):
     (tmp_path / "one" / "other").mkdir()
     with pytest.raises(ValueError, match=r"only' has no images"):
         kind(str(tmp_path / "one"))
+
+
+def test_files_in_the_wrong_place_are_told(tmp_path):
+    for name in ("ant/1.png", "ant/far/2.png", "bee/3.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.warns(
+        UserWarning, match=r"in sub-folders of its classes' folders, which are left out \(1\): move them"
+    ):
+        assert class_folders(tmp_path, [".png"], "images")["ant"] == [tmp_path / "ant" / "1.png"]
+    (tmp_path / "ant" / "1.png").unlink()
+    with pytest.raises(ValueError, match=r"ant' has no images \(\.png\): add .*; or set group='folder' if each of its"):
+        class_folders(tmp_path, [".png"], "images")
+    (tmp_path / "\udcff").mkdir()
+    with pytest.raises(ValueError, match="is not UTF-8: rename it"):
+        class_folders(tmp_path, [".png"], "images")
+    for name, told in (
+        ("../x.png", "by their path within"),
+        ("x.txt", "which is not an image"),
+        ("x.png", "lacks: add"),
+    ):
+        with pytest.raises(ValueError, match=rf"^Line 2 names '{name}'.* {told}"):
+            file_within(tmp_path, name, "Line 2", [".png"], "images")
 
 
 def test_a_shape_that_is_left_open_is_the_searchs(photographs: Path):
