@@ -76,7 +76,11 @@ class MetaGradient(ABC):
                 f"{type(learner.relaxation).__name__} computes a different child for each task, which task_map 'vmap' "
                 "cannot: use 'loop'."
             )
-        fast = episodes[0].support.inputs.device.type == "cuda" and not learner.relaxation.discrete
+        device = episodes[0].support.inputs.device.type
+        if self.task_map == "vmap" and device == "cpu" and torch.is_autocast_enabled("cpu"):
+            # torch 2.13's batch-norm fails there, by types that do not match.
+            raise ValueError("task_map 'vmap' has no gradients in bf16 on a CPU: use 'loop', or precision 32-true.")
+        fast = device == "cuda" and not learner.relaxation.discrete
         functional = self.task_map == "vmap" or (self.task_map == "auto" and fast)
 
         def one(episode: Episode, noise: TaskNoise) -> tuple[Parameters, Metrics]:

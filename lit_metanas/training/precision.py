@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.utils import _pair
+from torch.overrides import TorchFunctionMode
 
 FLOAT32, BF16, AUTO_PRECISION = "32-true", "bf16-mixed", "auto"
 """Precisions by Lightning's names, and the one that stands for a decision between them."""
@@ -47,31 +50,51 @@ def by_flags(precision: str, device: torch.device) -> str:
     return BF16 if fast_bf16(device) else FLOAT32
 
 
+class PaddedConvolutions(TorchFunctionMode):
+    """Notes, in ``found``, whether some weights of a convolution meet only padding, as the map is so small.
+
+    A CPU's gradients in bf16 would be wrong then: oneDNN does not write those of such weights (torch 2.13), which are
+    what the memory held before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def __torch_function__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.conv2d:
+            self._note(*args, **kwargs or {})
+        return func(*args, **kwargs or {})
+
+    def _note(
+        self,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: object = None,
+        stride: object = 1,
+        padding: object = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+    ) -> None:
+        for size, kernel, step in zip(inputs.shape[-2:], weight.shape[-2:], _pair(dilation), strict=True):
+            self.found |= size <= kernel // 2 * step
+
+
 def for_network(
     precision: str, network: nn.Module, device: torch.device, *, scores: Callable[[nn.Module], object]
 ) -> str:
-    """A precision, or float32 if a CPU's gradients in bf16 would be wrong; ``scores`` gives a network an example.
-
-    If a map is so small that some weights of a convolution meet only padding, oneDNN does not write their gradients
-    (torch 2.13): they are what the memory held before.
-    """
+    """A precision, or float32 if a CPU's gradients in bf16 would be wrong; ``scores`` gives a network an example."""
     if precision != BF16 or device.type != "cpu":
         return precision
-    padded = list[nn.Conv2d]()
-
-    def note(layer: nn.Conv2d, inputs: tuple[Tensor]) -> None:
-        reach = [kernel // 2 * dilation for kernel, dilation in zip(layer.kernel_size, layer.dilation, strict=True)]
-        if any(size <= most for size, most in zip(inputs[0].shape[-2:], reach, strict=True)):
-            padded.append(layer)
-
-    with ExitStack() as held:  # after an error, as without memory, the same network is trained in smaller batches
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv2d):
-                held.enter_context(layer.register_forward_pre_hook(note))
-        held.callback(network.train, network.training)
-        held.enter_context(autocast(precision, device))
-        scores(network.eval())
-    return FLOAT32 if padded else precision
+    training = network.training
+    try:  # after an error, as without memory, the same network is trained in smaller batches
+        with PaddedConvolutions() as padded, autocast(precision, device):
+            scores(network.eval())
+    finally:
+        network.train(training)
+    return FLOAT32 if padded.found else precision
 
 
 def by_timing(trainings: Sequence[Callable[[str], object]], device: torch.device, *, seconds: float) -> str:

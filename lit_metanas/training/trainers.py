@@ -26,7 +26,7 @@ from lit_metanas.io.arrays import DAMAGED
 from lit_metanas.io.checkpoints import FIX, read_checkpoint
 from lit_metanas.io.files import own_folder, remove_partial, write_whole
 from lit_metanas.io.text import DEBUG, printable, short_number
-from lit_metanas.training.precision import AUTO_PRECISION, by_flags
+from lit_metanas.training.precision import AUTO_PRECISION, BF16, PaddedConvolutions, by_flags
 from lit_metanas.training.preemption import Preemption
 
 MOST_PROCESSES = 4096  # threads of a process, and processes of a machine: beyond it torch asks for memory without end
@@ -276,11 +276,12 @@ def check_threads(owner: str, threads: int | None) -> None:
 
 
 class _Defaults(Callback):
-    """Refuses a training without end, sets torch's threads on a CPU, and keeps the precision in checkpoints."""
+    """Refuses what has no end or wrong gradients, sets torch's threads on a CPU, and keeps the precision."""
 
     def __init__(self, threads: int | None) -> None:
         self.threads = threads
-        self._run = ExitStack()
+        self._run, self._first_step = ExitStack(), ExitStack()
+        self._padded = PaddedConvolutions()
 
     def setup(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
@@ -296,11 +297,27 @@ class _Defaults(Callback):
 
     def on_train_start(self, trainer: pytorch.Trainer, pl_module: LightningModule) -> None:
         cast(Trainer, trainer).begun = True
+        self._padded = PaddedConvolutions()
+        if trainer.precision == BF16 and trainer.strategy.root_device.type == "cpu":
+            self._first_step.enter_context(self._padded)
+
+    def on_train_batch_end(self, trainer: pytorch.Trainer, pl_module: LightningModule, *step: Any) -> None:
+        self._first_step.close()
+        if self._padded.found:  # before a checkpoint holds what the gradients have spoilt
+            raise ValueError(
+                f"{type(pl_module).__name__} has convolutions some of whose weights meet only padding, as their maps "
+                f"are so small; on a CPU their gradients would be wrong in {BF16}: set the trainer's precision to "
+                "32-true, or give larger images."
+            )
 
     def teardown(self, trainer: pytorch.Trainer, pl_module: LightningModule, stage: str) -> None:
-        self._run.close()
+        self._close()
 
     def on_exception(self, trainer: pytorch.Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._first_step.close()
         self._run.close()
 
     def on_save_checkpoint(

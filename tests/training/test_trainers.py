@@ -16,10 +16,11 @@ from lightning.pytorch import Callback
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.demos.boring_classes import BoringModel
-from meta_toys import QUIET, make_data, make_model
+from meta_toys import QUIET, adapting, make_data, make_model
 from torch import Tensor
 
 import lit_metanas as lm
+from lit_metanas.meta import FOMAML, MetaGradient
 from lit_metanas.training import precision
 from lit_metanas.training.trainers import quiet_trainer
 
@@ -89,10 +90,13 @@ def test_a_training_in_bf16_is_resumed_bit_for_bit_and_in_another_precision_with
         lm.Trainer(**again | {"precision": None}).fit(make_model(), little(), ckpt_path=tmp_path / "last.ckpt")
 
 
-def test_lightnings_own_trainer_gives_the_same_numbers() -> None:
+@pytest.mark.filterwarnings("ignore:.*not supported by the model summary")
+@pytest.mark.parametrize("meta_gradient", [None, FOMAML()])
+@pytest.mark.parametrize("name", ["32-true", "bf16-mixed"])
+def test_lightnings_own_trainer_gives_the_same_numbers(name: str, meta_gradient: MetaGradient | None) -> None:
     def trained(kind: type[pytorch.Trainer]) -> tuple[dict[str, Tensor], list[float]]:
-        model = make_model()
-        trainer = kind(**QUIET)  # in Lightning's defaults adaptation would have no gradients
+        model = make_model() if meta_gradient is None else make_model(**adapting(meta_gradient))
+        trainer = kind(precision=name, **QUIET)  # in Lightning's defaults adaptation would have no gradients
         trainer.fit(model, make_data())
         trainer.test(model, make_data(), verbose=False)
         return model.state_dict(), model.test_values
@@ -100,6 +104,26 @@ def test_lightnings_own_trainer_gives_the_same_numbers() -> None:
     (ours, our_values), (theirs, their_values) = trained(lm.Trainer), trained(pytorch.Trainer)
     assert our_values == their_values
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_bf16_on_a_cpu_takes_one_task_after_another() -> None:
+    model = make_model(**adapting(FOMAML(task_map="vmap")))
+    with pytest.raises(ValueError, match=r"^task_map 'vmap' has no gradients in bf16 on a CPU: use 'loop', or"):
+        lm.Trainer(precision="bf16-mixed", **QUIET).fit(model, make_data())
+
+
+@pytest.mark.parametrize("options", [{}, adapting()])
+def test_bf16_is_refused_before_a_checkpoint_where_its_gradients_would_be_wrong(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    space = lm.LayeredSpace(kernels=(7,), depths=(2,), widths=(4,), dropouts=(0.0,))  # its second map has 4 x 4 pixels
+    kept, data = QUIET | {"enable_checkpointing": True, "default_root_dir": tmp_path}, make_data(steps_per_epoch=1)
+    lm.Trainer(precision="bf16-mixed", **QUIET).fit(make_model(space=space, **options), data)
+    small = lm.LayeredSpace(kernels=(7,), depths=(3,), widths=(4,), dropouts=(0.0,))
+    with pytest.raises(ValueError, match=r"^MetaSearch has convolutions .* set the trainer's precision to 32-true, or"):
+        lm.Trainer(precision="bf16-mixed", **kept).fit(make_model(space=small, **options), data)
+    assert not [*tmp_path.rglob("*.ckpt")]
+    lm.Trainer(**QUIET).fit(make_model(space=small, **options), data)
 
 
 def without_limit(**settings: Any) -> lm.Trainer:
