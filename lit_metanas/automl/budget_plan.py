@@ -15,8 +15,8 @@ class Shares:
     *The minutes* are those that the user gives. *The budget* is for the search and everything after it: the minutes
     less what was spent before the search and what testing and writing take, or the FLOPs less those of encoders.
 
-    A search that goes on keeps its shares. Four are used before its plan is read, and are always those of ``SHARES``:
-    ``teacher``, ``reading``, ``least_reading`` and ``encoding``.
+    A search that goes on keeps its shares. Six are used before its plan is read, and are always those of ``SHARES``:
+    ``teacher``, ``reading``, ``least_reading``, ``encoding``, ``least_first`` and ``most_first``.
     """
 
     teacher: float = 0.6  # of the minutes or FLOPs, if a student is wanted; the rest is the student's
@@ -49,7 +49,8 @@ class Shares:
     least_in_folds: int = 6  # first networks that a search in folds has at least
     trees: float = 0.05  # of the budget, for boosted trees at most
     linear: float = 0.2  # of what the search leaves of the budget, for linear models at most
-    longer: tuple[float, float] = (0.5, 0.8)  # of what they leave, and then of the rest, for a network that they beat
+    # Of what is left then, and of the rest, to train a network on that a linear model beats.
+    longer: tuple[float, float] = (0.5, 0.8)
     longest: int = 200  # epochs of the last training of one network; the search gets what is left
     members: int = 5  # networks of an ensemble at most
     pair: int = 20  # epochs for each of two networks, which two cores train side by side; further ones need more

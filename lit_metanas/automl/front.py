@@ -55,7 +55,7 @@ def linear_front(known: Known, front: Sequence[Candidate], flops: float) -> list
     A linear model never removes a network of another size: the network has been trained only briefly. But the last
     networks make room if there are more models than a front has points. ``flops`` pay for the last trainings.
     """
-    measure, models = known.job.options.pareto or "", (*front, *known.linear)
+    measure, models = known.job.options.pareto or "", (*front, *known.linear_models)
     # What is to be large: minus the measure, and the validation score.
     points = [(-one.variant.limited.measures[measure](one.found.architecture), one.value) for one in models]
     chosen: dict[Architecture, Candidate] = {}

@@ -62,7 +62,7 @@ class Known:
     estimator: BestSoFar  # trains the networks of the search, and keeps the best
     network: Candidate | None = None  # the one that the search found, also trained on by `compare`; None before that
     front: Sequence[Candidate] = ()  # all that it found, if a front is searched
-    linear: list[Candidate] = field(default_factory=list)  # models that were trained briefly
+    linear_models: list[Candidate] = field(default_factory=list)  # those that were trained briefly
     averaged: Trained | None = None  # the linear model of a mean, once that is chosen and the model is trained
     trained: list[Trained] = field(default_factory=list)  # what is tested
     lost_cost: Cost = field(default_factory=Cost)  # of models that were only compared, failed or diverged
@@ -86,7 +86,7 @@ class Known:
     @property
     def best_linear(self) -> Candidate | None:
         """The linear model with the highest validation score, if there is any."""
-        return max(self.linear, key=lambda one: one.value, default=None)
+        return max(self.linear_models, key=lambda one: one.value, default=None)
 
     @property
     def left(self) -> float:
@@ -126,4 +126,4 @@ class Known:
         """Count the cost of a model that is not returned; show it as progress, unless its training has shown it."""
         self.lost_cost += replace(cost, queries=0)
         if show:
-            self.budget.trained(float(cost.flops))
+            self.budget.count_trained(float(cost.flops))

@@ -51,12 +51,12 @@ def train_linear_fully(known: Known, model: Candidate) -> tuple[Trained | None, 
     except FAILURES as error:
         known.count_lost(replace(cost, seconds=perf_counter() - begin), show=True)
         return None, reason_of(error)
-    known.budget.trained(float(cost.flops))
+    known.budget.count_trained(float(cost.flops))
     return Trained(model, child, replace(cost, seconds=perf_counter() - begin)), ""
 
 
 def train_fully(known: Known, network: Candidate, epochs: int, members: int = 1) -> None:
-    """Train a network, or the members of an ensemble side by side, on all but the test part.
+    """Train a network, or the members of an ensemble side by side, on all but the test part; adds to ``known.trained``.
 
     The first one begins with the weights of the search, the others do not. The first one of several leaves out some
     validation examples, by which all are calibrated. Those that diverge are left out, with a warning; if all do, the
@@ -146,7 +146,7 @@ class _Member:
 
     def _epoch_ended(self) -> None:
         self._ended += 1
-        self._budget.trained(float(self._epoch))
+        self._budget.count_trained(float(self._epoch))
 
 
 def _fit(
@@ -235,7 +235,7 @@ def calibrated(job: Job, one: Trained) -> Objective:
     candidate, task, plain = one.candidate, one.candidate.variant.task, natural_goal(job.variants.usual.given)
     network: nn.Module | None = one.child.network
     part = candidate.variant.apart or validation_part(task)
-    if task.goal.scored != "input" or (job.variants.start_weights and not candidate.features):
+    if task.goal.scored != "input" or (job.variants.start_weights and not candidate.is_linear):
         return plain
     if one.honest is not None:
         part, network = candidate.variant.calibrating[0], one.honest

@@ -47,7 +47,7 @@ def train_linear_and_settle(known: Known) -> None:
     with torch_threads(plan.threads):
         for model, cost in models.train(number):
             if model is not None and model.too_slow is None:
-                known.linear.append(model)
+                known.linear_models.append(model)
             known.count_lost(cost, show=True)
             longest = max(longest, cost.seconds)
     flops = limited_flops(known, planned)

@@ -155,7 +155,7 @@ def train_one(known: Known) -> None:
     if (linear := known.best_linear) is not None:
         chosen = compare(known, linear)
     network, model = chosen.network or chosen, chosen.linear or chosen
-    if model.features:
+    if model.is_linear:
         trained, failure = train_linear_fully(known, model)
         if trained is None:
             known.sentence += f": its last training failed ({failure}), so the network was taken"
@@ -187,7 +187,7 @@ def take_best(known: Known) -> None:
             raise KeyboardInterrupt("stopped before any network was trained; the same command goes on.")
         known.network = network_in_time(known.setup, known.estimator.outcome)
     network = known.network
-    linear = max((one for one in known.linear if one.found.weights), key=lambda one: one.value, default=None)
+    linear = max((one for one in known.linear_models if one.found.weights), key=lambda one: one.value, default=None)
     if known.trained:
         if linear is not None and job.options.pareto and linear.value > max(o.candidate.value for o in known.trained):
             known.trained += filter(None, [as_scored(job, linear)])

@@ -44,7 +44,7 @@ class ReportedBudget(Budget):
         """Set the FLOPs that the training after the search may spend, once they are known."""
         self.after, self._searched = flops, self.spent.flops
 
-    def trained(self, flops: float) -> None:
+    def count_trained(self, flops: float) -> None:
         """Count FLOPs that were spent after the search."""
         self._trained += flops
         self.changed()

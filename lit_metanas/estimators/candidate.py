@@ -48,6 +48,11 @@ class Candidate:
         return f"of {self.features}{label}, has validation {self.variant.task.goal.metric} {100 * self.value:.1f} %"
 
     @property
+    def is_linear(self) -> bool:
+        """Whether it is a linear model alone."""
+        return bool(self.features)
+
+    @property
     def too_slow(self) -> str | None:
         """Why it exceeds a limit when it is timed again; None if it does not."""
         return self.variant.limited.check(self.found.architecture)

@@ -273,12 +273,12 @@ class InputVariants:
         limited, whole = LimitedSpace(self.space_of(label), self.limits, task), task
         if self.lesson is not None:
             whole = self.lesson.taught(task)
-        learned, apart = whole, None
+        searched, apart = whole, None
         if self.sets_apart:
-            learned, apart = set_apart(whole)
+            searched, apart = set_apart(whole)
         if self.lesson is not None:
-            learned, whole = map(self.lesson.with_further, (learned, whole))
-        return InputVariant(label, learned, limited, task, whole, apart)
+            searched, whole = map(self.lesson.with_further, (searched, whole))
+        return InputVariant(label, searched, limited, task, whole, apart)
 
 
 def _on(weights: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:

@@ -101,7 +101,7 @@ def test_numbers_to_predict_may_grow_with_time(tmp_path: Path) -> None:
         (lambda place: ("train", "test", "tset")[place % 3], "holds 'tset' at line 4: write train, val or test; or"),
         (lambda place: ("2024-01-01", "1.2.2024")[place % 2], "holds '2024-01-01' at line 2: write train, val or test"),
         (lambda place: 2000 + place % 2, "has 2 different values, too few to divide rows by: it takes three or more."),
-        (lambda place: "inf" if place == 5 else place, "holds '0' at line 2: write train, val or test"),
+        (lambda place: "inf" if place == 5 else place, "holds '2' at line 4: write train, val or test"),
         (lambda place: "" if place == 5 else "train", "has no value at line 7: fill it in, as it says which rows are"),
         (lambda place: ("train", "test")[place % 2], "Class 'b' of .* has 0 examples, too few"),
     ],
