@@ -223,6 +223,10 @@ def configuration_path(word: str, verb: str = "") -> str:
             return path
     if _INLINE.search(word) or (exists(word) and not isdir(word)):
         return word
+    return str(_shipped_path(word, verb))
+
+
+def _shipped_path(word: str, verb: str = "") -> Path:
     every = _matching(word)
     # Of several those of the verb.
     found = [name for name in every if name.partition("/")[0] in _FOLDERS.get(verb, ())] or every
@@ -230,7 +234,7 @@ def configuration_path(word: str, verb: str = "") -> str:
         raise UsageError(f"Several configurations have the name '{word}': give one of {', '.join(found)}.")
     if not found:
         raise UsageError(f"There is no file or configuration '{shorten(word)}'{_near(word)} See `lit-metanas configs`.")
-    return str(path_of_name(found[0]))
+    return path_of_name(found[0])
 
 
 def _part_path(key: str, value: str) -> str:
@@ -301,7 +305,8 @@ def described(name: str) -> Shipped:
 def configs(name: str = "") -> None:
     """Print a shipped configuration, or without a name a list of all with what each is for, and what it takes."""
     if name:
-        print(Path(configuration_path(name)).read_text(encoding="utf-8"), end="")
+        # Never a file of the working folder: the shell has made an empty one for `configs slurm.sh > slurm.sh`.
+        print(_shipped_path(name).read_text(encoding="utf-8"), end="")
         return
     for folder, use in USES.items():
         print(f"{folder}: lit-metanas {use.format('NAME')}")

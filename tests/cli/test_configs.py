@@ -237,5 +237,13 @@ def test_the_list_has_them_all(capsys: pytest.CaptureFixture[str], monkeypatch: 
     for shipped in SHIPPED:
         name, takes = shipped.name.partition("/")[2], f" ({shipped.takes})" if shipped.takes else ""
         assert f"  {name:<24} {shipped.purpose}{takes}" in lines
-    assert main(["configs", "meta_search"]) == 0
-    assert capsys.readouterr().out == path_of_name("fit/meta_search").read_text()
+
+
+@pytest.mark.parametrize(("name", "shipped"), [("meta_search", "fit/meta_search"), ("slurm.sh", "cluster/slurm.sh")])
+def test_one_is_printed_into_a_file_of_its_name(
+    name: str, shipped: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (name, f"{name}.yaml"):  # as a shell makes them before the command runs
+        (here / file).touch()
+    assert main(["configs", name]) == 0
+    assert capsys.readouterr().out == path_of_name(shipped).read_text()
