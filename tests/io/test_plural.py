@@ -2,7 +2,7 @@
 
 import pytest
 
-from lit_metanas.io.text import number_of, printable
+from lit_metanas.io.text import number_of, plain_number, printable
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,11 @@ from lit_metanas.io.text import number_of, printable
 )
 def test_one_is_singular(number: int, noun: str, expected: str) -> None:
     assert number_of(number, noun) == expected
+
+
+@pytest.mark.parametrize(("number", "text"), [(20000.0, "20000"), (0.005, "0.005"), (0.1 + 0.2, f"{0.1 + 0.2!r}")])
+def test_a_number_is_short_and_read_as_itself(number: float, text: str) -> None:
+    assert plain_number(number) == text
 
 
 def test_joiners_within_words_are_printed_and_codes_are_not() -> None:

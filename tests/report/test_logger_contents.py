@@ -141,6 +141,18 @@ def test_all_loggers_get_the_same_scalars(run, history):
         assert [event.value for event in run.events.Scalars(key)] == values
 
 
+def test_scalars_of_results_are_of_one_task_a_step(run):
+    (key, columns, rows), _ = run.recorder.tables
+    assert key == "target/results"
+    logged = {
+        (f"task {step - 1}", name): value for step, found in run.recorder.scalars for name, value in found.items()
+    }
+    for row in rows:
+        cells = dict(zip(columns, row, strict=True))
+        method = {"random, first": "random_first", "random | second": "random_second"}.get(cells["method"], "queries")
+        assert logged[cells["task"], f"target/{method}/accuracy"] == cells["score"]
+
+
 def test_wandb_and_tensorboard_have_the_last_pictures(run, history):
     for key, name in {"arch/probabilities": "probabilities", "arch/architecture": "architecture"}.items():
         assert history[key]["_type"] == "images/separated"

@@ -71,6 +71,7 @@ def test_what_is_wrong_is_named():
     part = lm.Split(torch.zeros(2, 3), torch.tensor([0, 1]), torch.tensor([1.0, -1.0]))
     with pytest.raises(ValueError, match="The train part of task 'x' has weights that are not one number from 0 on"):
         lm.tasks.check_task(lm.Task("x", 2, part, None, part))
+    lm.tasks.check_task(lm.Task("x", 2, one := replace(part, weights=torch.tensor([1.0, 0.0])), None, one))
 
 
 @pytest.mark.parametrize("mixup", [0.0, 0.4])
