@@ -144,9 +144,8 @@ def test_all_loggers_get_the_same_scalars(run, history):
 def test_scalars_of_results_are_of_one_task_a_step(run):
     (key, columns, rows), _ = run.recorder.tables
     assert key == "target/results"
-    logged = {
-        (f"task {step - 1}", name): value for step, found in run.recorder.scalars for name, value in found.items()
-    }
+    scalars = run.recorder.scalars
+    logged = {(f"task {step - 1}", name): value for step, found in scalars for name, value in found.items()}
     for row in rows:
         cells = dict(zip(columns, row, strict=True))
         method = {"random, first": "random_first", "random | second": "random_second"}.get(cells["method"], "queries")

@@ -1,5 +1,7 @@
 """Rare classes: metric and weights against scikit-learn, and a loss with weights against a plain loop."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
