@@ -161,10 +161,12 @@ def over_white(image: Image.Image, mode: str) -> Image.Image:
     """Convert an image to ``L`` or ``RGB``; one with transparent pixels, whose colours nobody sees, lies over white."""
     if not image.has_transparency_data:
         return image.convert(mode)
-    layer = image.convert("RGBA")
+    layer = image
+    if image.mode != "RGBA":  # a conversion to the same mode is a copy, of the most pixels 256 MB
+        layer = image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(layer, mask=layer)
-    return white.convert(mode)
+    return white if mode == "RGB" else white.convert(mode)
 
 
 def _check_range(images: Tensor, name: str) -> None:
