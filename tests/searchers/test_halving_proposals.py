@@ -12,11 +12,13 @@ import torch
 import lit_metanas as lm
 from lit_metanas.comparisons.single_task import default_method
 from lit_metanas.estimators import Estimator, Score
+from lit_metanas.estimators.estimator import Query
 from lit_metanas.records import Budget, Cost, SearchRecord, Trial, write_record_lines
 from lit_metanas.records.record_lines import SHIPPED, SHIPPED_FILE
 from lit_metanas.searchers import EvolvingHalving
 from lit_metanas.searchers.halving.front_halving import FrontHalving
 from lit_metanas.searchers.halving.proposals import covering, promising
+from lit_metanas.searchers.halving.rungs import Contender
 from lit_metanas.spaces import LayeredSpace
 from lit_metanas.spaces.choice_space import complete
 
@@ -82,6 +84,18 @@ class Rated(Estimator):
 def test_an_estimator_without_measures_has_no_further_objective():
     with pytest.raises(ValueError, match=r"Rated does not know the flops of an architecture: .*, as it knows none"):
         FrontHalving(measure="flops").run(Rated(), SPACE, Budget(flops=1e10), 0, problem="own")
+
+
+@pytest.mark.parametrize(("drop", "first"), [(0.015, [0, 3]), (0.025, [0, 1])])
+def test_the_allowance_of_a_front_grows_with_the_logarithm_of_the_size(drop, first):
+    """0.06 over three powers of ten: a network may trail one that is a tenth of its size by 0.02."""
+    queries = [Query(one) for one in [*SPACE.architectures()][:4]]
+    sizes = {query: 10.0**place for place, query in enumerate(queries, 1)}
+    contenders = [Contender(query, 0.8 - place * drop) for place, query in enumerate(queries)]
+    found = FrontHalving(measure="flops", allowance=0.06).ordered(contenders, sizes.__getitem__)
+    assert [queries.index(one.query) for one in found[:2]] == first  # of one front the ends
+    alike = FrontHalving(measure="flops", allowance=0.06).ordered(contenders, lambda query: 5.0)
+    assert [one.value for one in alike] == sorted((one.value for one in contenders), reverse=True)
 
 
 def first_rung(files, problem="own", proposals=3, rates=(0, 1, 2), candidates=4, **options):
