@@ -22,6 +22,7 @@ METHODS = {
         "shape": None,
         "schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.3),
         "weight_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        "logit_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     },
     "sampled": lambda: {"schedule": ArchitectureSchedule(warm_up=0.1, prune_below=0.3)},
     "soft": lambda: {"meta_gradient": PrototypeLoss(), "relaxation": GumbelSoftmax()},
