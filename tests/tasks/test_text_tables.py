@@ -83,7 +83,7 @@ def test_columns_are_named_where_they_cannot_be_found(write):
         TextTable(path, text="two", label="tree")
     with pytest.raises(ValueError, match=r"has no column 'zzz': it has id, one, two, three"):
         TextTable(path, text="zzz")
-    with pytest.raises(ValueError, match="must be columns of their own, not one, one"):
+    with pytest.raises(ValueError, match="text and label must be columns of their own, not one, one"):
         TextTable(path, text="one", label="one")
     with pytest.raises(ValueError, match="by the arguments 'text' and 'label' of the task's class"):
         TextTable(write("one,two\na,x\nb,y\n"))  # as many different values in both
