@@ -63,7 +63,7 @@ def as_archive(root: Path) -> Path:
             for series, label in zip(*waves(seed=seed), strict=True)
         ]
         head = ["# waves", "@problemName Waves", "@timeStamps false", "@classLabel true slow fast", "@data"]
-        (root / f"Waves_{part}.ts").write_text("\n".join([*head, "", "# of each class", *lines]))
+        (root / f"Waves_{part}.ts").write_text("\n".join([*head, *lines, "", "# the end"]))
     return root
 
 
