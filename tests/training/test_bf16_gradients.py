@@ -141,7 +141,7 @@ class Noting(lm.meta.PrototypeHead):
 def test_a_meta_training_in_bf16_has_distances_and_weights_in_float32() -> None:
     source = lm.kinds.ArraySource(torch.rand(60, 8, 8), torch.arange(60) % 6)
     head = Noting()
-    model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,)), head=head)
+    model = lm.MetaSearch(space=lm.LayeredSpace(shared=True, widths=(4,), depths=(2,)), head=head)
     quiet_trainer(precision=BF16, limit_val_batches=0).fit(
         model, lm.EpisodeDataModule(source, way=2, steps_per_epoch=2)
     )

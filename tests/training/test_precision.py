@@ -122,7 +122,9 @@ def test_passes_are_in_bf16_and_all_else_in_float32(monkeypatch: pytest.MonkeyPa
     assert {tensor.dtype for tensor in one.network.state_dict().values()} == {torch.float32, torch.int64}
 
 
-@pytest.mark.parametrize(("side", "kernel", "chosen"), [(1, 3, FLOAT32), (2, 3, BF16), (2, 7, FLOAT32), (1, 1, BF16)])
+@pytest.mark.parametrize(
+    ("side", "kernel", "chosen"), [(1, 3, FLOAT32), (1, 1, BF16), (2, 5, BF16), (2, 7, FLOAT32), (3, 7, BF16)]
+)
 def test_a_network_whose_weights_meet_only_padding_is_trained_in_float32(side: int, kernel: int, chosen: str) -> None:
     network = nn.Sequential(nn.Conv2d(4, 16, kernel, 2, kernel // 2), nn.BatchNorm2d(16))
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
