@@ -223,17 +223,17 @@ def configuration_path(word: str, verb: str = "") -> str:
             return path
     if _INLINE.search(word) or (exists(word) and not isdir(word)):
         return word
-    return str(_shipped_path(word, verb))
+    return str(_shipped_path(word, verb, "file or configuration"))
 
 
-def _shipped_path(word: str, verb: str = "") -> Path:
+def _shipped_path(word: str, verb: str, sought: str) -> Path:
     every = _matching(word)
     # Of several those of the verb.
     found = [name for name in every if name.partition("/")[0] in _FOLDERS.get(verb, ())] or every
     if len(found) > 1:
         raise UsageError(f"Several configurations have the name '{word}': give one of {', '.join(found)}.")
     if not found:
-        raise UsageError(f"There is no file or configuration '{shorten(word)}'{_near(word)} See `lit-metanas configs`.")
+        raise UsageError(f"There is no {sought} '{shorten(word)}'{_near(word)} See `lit-metanas configs`.")
     return path_of_name(found[0])
 
 
@@ -306,7 +306,7 @@ def configs(name: str = "") -> None:
     """Print a shipped configuration, or without a name a list of all with what each is for, and what it takes."""
     if name:
         # Never a file of the working folder: the shell has made an empty one for `configs slurm.sh > slurm.sh`.
-        print(_shipped_path(name).read_text(encoding="utf-8"), end="")
+        print(_shipped_path(name, "", "configuration").read_text(encoding="utf-8"), end="")
         return
     for folder, use in USES.items():
         print(f"{folder}: lit-metanas {use.format('NAME')}")

@@ -62,6 +62,8 @@ def test_a_name_that_several_share_takes_a_folder_or_the_verb_that_takes_only_on
 def test_an_unknown_name_gets_one_sentence(word: str, told: str, refusal: Callable[..., str]) -> None:
     for command in (["fit", "-c", word], ["run", f"--config={word}"] if word else ["run", "-c", word]):
         assert refusal(*command).startswith(f"There is no file or configuration {told}")
+    if word:
+        assert refusal("configs", word).startswith(f"There is no configuration {told}")
 
 
 def test_spaces_and_sources_go_by_their_names_too() -> None:
