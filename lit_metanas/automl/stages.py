@@ -108,6 +108,8 @@ def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
         train={name: list(values) for name, values in setup.searched_fields.items()},
         later=variants.choice,
         examples=setup.examples,
+        # Heads behind an encoder have a hundred times the epochs of a network, and no more to learn.
+        head_start=setup.job.kind.head_start * (not variants.encoded),
     )
 
 

@@ -90,6 +90,8 @@ class Kind(ABC):
             ``shape``, also ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
+        head_start: by how much a search makes up for fewer epochs in the same time, as measured on a few tasks; see
+            ``EvolvingHalving``.
 
     Example:
         >>> from pathlib import Path
@@ -129,6 +131,7 @@ class Kind(ABC):
     converts: ClassVar[bool] = False
     own_options: ClassVar[Collection[str]] = ()
     member_epochs: ClassVar[int] = 0
+    head_start: ClassVar[float] = 0.0
 
     @abstractmethod
     def claims(self, path: Path, group: str | None) -> bool:

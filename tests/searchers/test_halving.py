@@ -147,6 +147,7 @@ def test_wrong_settings_are_refused():
         (SuccessiveHalving, {"train": {"rate": []}}, "train has no value for 'rate'"),
         (EvolvingHalving, {"candidates": (4, 4)}, "one number of candidates a rung"),
         (EvolvingHalving, {"examples": 0}, "examples is 0; give at least 1"),
+        (EvolvingHalving, {"head_start": -0.1}, "head_start is -0.1; give at least 0"),
     ):
         with pytest.raises(ValueError, match=words):
             kind(**wrong)
@@ -184,6 +185,34 @@ def test_what_a_rung_begins_with_is_given_up_only_for_what_leads_by_a_standard_e
         scores = {one: quality(one) * (1 - math.exp(-trained / 500)) for one, trained in after.items()}
         begun = [led(scores, begun, examples)]
     assert [found.architecture] == begun
+
+
+class Learning(Curve):
+    """The error falls by a power law of the epochs, to a part that depends on the depth; deep networks cost more."""
+
+    def full(self, architecture):
+        return {"1": 1000, "2": 10_000}[architecture["depth"]]
+
+    def __call__(self, architecture, *, fidelity, start=None):
+        found = super().__call__(architecture, fidelity=fidelity, start=start)
+        epochs = 1000 * float(found.weights["trained"]) / self.full(architecture)
+        return replace(found, value=1 - {"1": 0.8, "2": 0.6}[architecture["depth"]] * epochs**-0.3)
+
+
+@pytest.mark.parametrize(("head_start", "depth"), [(0.0, "1"), (0.05, "1"), (0.3, "2"), (0.6, "2")])
+@pytest.mark.parametrize("examples", [None, 100_000])
+def test_networks_of_fewer_epochs_in_the_same_time_are_ranked_by_what_they_promise(head_start, depth, examples):
+    """After the same FLOPs the shallow network leads by 12 points; the deep one would lead after the same epochs."""
+    first = [Query.of(complete(SPACE, {"depth": depth}), {}) for depth in ("1", "2")]
+    searcher = EvolvingHalving(
+        candidates=(2,), rungs=(0.1,), finish=False, first=first, examples=examples, head_start=head_start
+    )
+    found = searcher.run(Learning(None, SPACE, 0), SPACE, Budget(flops=1000), 0, problem="learning")
+    shallow, deep = found.record.trials
+    assert (shallow.trained, deep.trained) == (50, 50)
+    assert shallow.value == pytest.approx(1 - 0.8 * 50**-0.3)
+    assert deep.value == pytest.approx(1 - 0.6 * 5**-0.3)
+    assert found.architecture["depth"] == depth
 
 
 class Forbidding(LayeredSpace):

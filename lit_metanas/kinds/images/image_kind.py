@@ -106,6 +106,9 @@ class ImageKind(Kind):
     converts = True
     own_options = ("shape",)
     member_epochs = 150
+    # Of ten networks on two sets of photographs, each trained for a moment and for 4, 8 and 16 times as long, the errors
+    # fell with the inverse of their epochs to a power of 0.24 to 0.47.
+    head_start = 0.3
 
     def claims(self, path: Path, group: str | None) -> bool:
         """A table that names images, alone or beside them; others lie in class folders."""

@@ -130,6 +130,9 @@ class EvolvingHalving(Halving):
             then replaced only by a mutant that leads by a standard error (Breiman et al. 1984), so that luck does not
             replace it again and again; and of those of ``first`` the best guess leads, unless another is ahead by half
             a standard error. With None any lead is enough.
+        head_start: a rung gives all the same time, in which small networks have more epochs, and large ones have more
+            to gain from those to come. So contenders are ranked by their errors, 1 minus the score, times their epochs
+            to this power. 0 ranks them by their scores.
 
     Example:
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
@@ -152,6 +155,7 @@ class EvolvingHalving(Halving):
         proposals: int = 3,
         first: Sequence[Query] = (),
         examples: int | None = None,
+        head_start: float = 0.0,
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records, later)
         kept = (survivors,) * len(rungs) if isinstance(survivors, int) else tuple(survivors)
@@ -161,7 +165,8 @@ class EvolvingHalving(Halving):
                 "EvolvingHalving needs one number of candidates a rung, and of survivors from 1 to that: got "
                 f"{list(candidates)} and {list(kept)} for {number_of(len(rungs), 'rung')}."
             )
-        for name, value, least in (("proposals", proposals, 0), ("examples", examples, 1)):
+        least_of = (("proposals", proposals, 0), ("examples", examples, 1), ("head_start", head_start, 0))
+        for name, value, least in least_of:
             if value is not None and value < least:
                 raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least}, or leave it out.")
         self.incumbent = dict(incumbent or {})
@@ -171,6 +176,7 @@ class EvolvingHalving(Halving):
         self.proposals = proposals
         self.first = tuple(first)
         self.examples = examples
+        self.head_start = head_start
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -187,15 +193,28 @@ class EvolvingHalving(Halving):
             contenders = self._led(ranked, begun)[:survivors]
         return race.finish(contenders, further=self.finish)
 
-    def _led(self, ranked: list[Contender], begun: Collection[Query]) -> list[Contender]:
+    def _led(self, rung: Sequence[Contender], begun: Collection[Query]) -> list[Contender]:
         """A rung, best first; the best of ``begun`` comes first unless a mutant leads it by a standard error."""
+        promised = self._promised_scores(rung)
+        ranked = sorted(rung, key=lambda one: -promised[one.query])
         best = next((each for each in ranked if each.query in begun), ranked[0])
-        if self.examples is None or clearly_above(ranked[0].value, best.value, self.examples):
+        if self.examples is None or self._leads(promised, ranked[0], best):
             return ranked
         if best.query in self.first:
             guesses = [one for query in self.first for one in ranked if one.query == query]
-            best = next(one for one in guesses if not clearly_above(best.value, one.value, self.examples, errors=0.5))
+            best = next(one for one in guesses if not self._leads(promised, best, one, errors=0.5))
         return [best, *(each for each in ranked if each is not best)]
+
+    def _promised_scores(self, rung: Sequence[Contender]) -> dict[Query, float]:
+        """The scores of a rung, as if all had had as many epochs as the one that had most."""
+        if not self.head_start:
+            return {one.query: one.value for one in rung}
+        most = max(one.share for one in rung)
+        return {one.query: 1 - (1 - one.value) * (one.share / most) ** self.head_start for one in rung}
+
+    def _leads(self, promised: dict[Query, float], one: Contender, other: Contender, errors: float = 1.0) -> bool:
+        assert self.examples is not None
+        return clearly_above(promised[one.query], promised[other.query], self.examples, errors=errors)
 
     def _first_parents(self, space: SearchSpace, promised: Sequence[Query], recipe: RecipeFields) -> list[Contender]:
         if self.first:
