@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import nan
 from time import perf_counter
+from typing import Any
 
 from lit_metanas.automl.budget_division import divide, threads_after_search
 from lit_metanas.automl.front import train_front
@@ -98,6 +99,9 @@ def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
             later=variants.choice,
             first=setup.first[: numbers[0]],
         )
+    judged: Mapping[str, Any] = setup.job.kind.halving
+    if variants.encoded:  # heads behind an encoder have a hundred times the epochs of a network, and no more to learn
+        judged = {}
     return EvolvingHalving(
         first=setup.first,
         candidates=numbers,
@@ -108,8 +112,7 @@ def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
         train={name: list(values) for name, values in setup.searched_fields.items()},
         later=variants.choice,
         examples=setup.examples,
-        # Heads behind an encoder have a hundred times the epochs of a network, and no more to learn.
-        head_start=setup.job.kind.head_start * (not variants.encoded),
+        **judged,
     )
 
 

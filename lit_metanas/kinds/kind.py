@@ -90,8 +90,7 @@ class Kind(ABC):
             ``shape``, also ``resized`` sets their size.
         member_epochs: epochs that are enough for each network of an ensemble, as measured on a few tasks of images,
             sounds and texts; 0 trains single networks.
-        head_start: by how much a search makes up for fewer epochs in the same time, as measured on a few tasks; see
-            ``EvolvingHalving``.
+        halving: further arguments of ``EvolvingHalving`` in a search, as measured on a few tasks.
 
     Example:
         >>> from pathlib import Path
@@ -131,7 +130,7 @@ class Kind(ABC):
     converts: ClassVar[bool] = False
     own_options: ClassVar[Collection[str]] = ()
     member_epochs: ClassVar[int] = 0
-    head_start: ClassVar[float] = 0.0
+    halving: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def claims(self, path: Path, group: str | None) -> bool:

@@ -148,6 +148,7 @@ def test_wrong_settings_are_refused():
         (EvolvingHalving, {"candidates": (4, 4)}, "one number of candidates a rung"),
         (EvolvingHalving, {"examples": 0}, "examples is 0; give at least 1"),
         (EvolvingHalving, {"head_start": -0.1}, "head_start is -0.1; give at least 0"),
+        (EvolvingHalving, {"power": -1.0}, "power is -1.0; give at least 0"),
     ):
         with pytest.raises(ValueError, match=words):
             kind(**wrong)
@@ -213,6 +214,14 @@ def test_networks_of_fewer_epochs_in_the_same_time_are_ranked_by_what_they_promi
     assert shallow.value == pytest.approx(1 - 0.8 * 50**-0.3)
     assert deep.value == pytest.approx(1 - 0.6 * 5**-0.3)
     assert found.architecture["depth"] == depth
+
+
+@pytest.mark.parametrize(("power", "parts"), [(0.0, (50, 50)), (0.5, (24, 75)), (1.0, (9, 90))])
+def test_a_power_gives_large_networks_more_of_a_rung(power, parts):
+    first = [Query.of(complete(SPACE, {"depth": depth}), {}) for depth in ("1", "2")]
+    searcher = EvolvingHalving(candidates=(2,), rungs=(0.1,), finish=False, first=first, power=power)
+    found = searcher.run(Learning(None, SPACE, 0), SPACE, Budget(flops=1000), 0, problem="learning")
+    assert tuple(trial.trained for trial in found.record.trials) == parts
 
 
 class Forbidding(LayeredSpace):

@@ -130,9 +130,11 @@ class EvolvingHalving(Halving):
             then replaced only by a mutant that leads by a standard error (Breiman et al. 1984), so that luck does not
             replace it again and again; and of those of ``first`` the best guess leads, unless another is ahead by half
             a standard error. With None any lead is enough.
-        head_start: a rung gives all the same time, in which small networks have more epochs, and large ones have more
-            to gain from those to come. So contenders are ranked by their errors, 1 minus the score, times their epochs
-            to this power. 0 ranks them by their scores.
+        power: a contender's part of a rung grows with this power of the cost of its full training. At 0 all get the
+            same FLOPs, or the same time if the estimator knows their pace, and at 1 the same number of epochs.
+        head_start: small networks have more epochs in the same time, and large ones have more to gain from those to
+            come. So contenders are ranked by their errors, 1 minus the score, times their epochs to this power. 0 ranks
+            them by their scores.
 
     Example:
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
@@ -155,6 +157,7 @@ class EvolvingHalving(Halving):
         proposals: int = 3,
         first: Sequence[Query] = (),
         examples: int | None = None,
+        power: float = 0.0,
         head_start: float = 0.0,
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records, later)
@@ -165,10 +168,11 @@ class EvolvingHalving(Halving):
                 "EvolvingHalving needs one number of candidates a rung, and of survivors from 1 to that: got "
                 f"{list(candidates)} and {list(kept)} for {number_of(len(rungs), 'rung')}."
             )
-        least_of = (("proposals", proposals, 0), ("examples", examples, 1), ("head_start", head_start, 0))
-        for name, value, least in least_of:
-            if value is not None and value < least:
-                raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least}, or leave it out.")
+        least = {"proposals": 0, "examples": 1, "power": 0, "head_start": 0}
+        values = zip(least, (proposals, examples, power, head_start), strict=True)
+        for name, value in values:
+            if value is not None and value < least[name]:
+                raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least[name]}, or leave it out.")
         self.incumbent = dict(incumbent or {})
         self.candidates = tuple(candidates)
         self.survivors = kept
@@ -176,6 +180,7 @@ class EvolvingHalving(Halving):
         self.proposals = proposals
         self.first = tuple(first)
         self.examples = examples
+        self.power = power
         self.head_start = head_start
 
     def run(
@@ -187,7 +192,8 @@ class EvolvingHalving(Halving):
         contenders = self._first_parents(space, self._promised(race, recipe), recipe)
         for number, share, survivors in zip(self.candidates, self.rungs, self.survivors, strict=True):
             begun = {contender.query for contender in contenders if race.entered or self.first}
-            ranked = race.train(self._next_rung(race, contenders, number, contenders[0]), share * race.total)
+            rung = self._next_rung(race, contenders, number, contenders[0])
+            ranked = race.train(rung, share * race.total, self.power)
             if not ranked:
                 break
             contenders = self._led(ranked, begun)[:survivors]
