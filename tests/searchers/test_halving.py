@@ -191,6 +191,12 @@ def test_what_a_rung_begins_with_is_given_up_only_for_what_leads_by_a_standard_e
 class Learning(Curve):
     """The error falls by a power law of the epochs, to a part that depends on the depth; deep networks cost more."""
 
+    epochs = 1000
+
+    @property
+    def settings(self):
+        return {"epochs": self.epochs}
+
     def full(self, architecture):
         return {"1": 1000, "2": 10_000}[architecture["depth"]]
 
@@ -200,15 +206,26 @@ class Learning(Curve):
         return replace(found, value=1 - {"1": 0.8, "2": 0.6}[architecture["depth"]] * epochs**-0.3)
 
 
-@pytest.mark.parametrize(("head_start", "depth"), [(0.0, "1"), (0.05, "1"), (0.3, "2"), (0.6, "2")])
+class Grown(Learning):
+    """The same with ten times as many epochs."""
+
+    epochs = 10_000
+
+
+@pytest.mark.parametrize(
+    ("estimator", "head_start", "depth"),
+    [(Learning, 0.0, "1"), (Learning, 0.05, "1"), (Learning, 0.3, "2"), (Learning, 0.6, "2"), (Grown, 0.6, "1")],
+)
 @pytest.mark.parametrize("examples", [None, 100_000])
-def test_networks_of_fewer_epochs_in_the_same_time_are_ranked_by_what_they_promise(head_start, depth, examples):
+def test_networks_of_fewer_epochs_in_the_same_time_are_ranked_by_what_they_promise(
+    estimator, head_start, depth, examples
+):
     """After the same FLOPs the shallow network leads by 12 points; the deep one would lead after the same epochs."""
     first = [Query.of(complete(SPACE, {"depth": depth}), {}) for depth in ("1", "2")]
     searcher = EvolvingHalving(
         candidates=(2,), rungs=(0.1,), finish=False, first=first, examples=examples, head_start=head_start
     )
-    found = searcher.run(Learning(None, SPACE, 0), SPACE, Budget(flops=1000), 0, problem="learning")
+    found = searcher.run(estimator(None, SPACE, 0), SPACE, Budget(flops=1000), 0, problem="learning")
     shallow, deep = found.record.trials
     assert (shallow.trained, deep.trained) == (50, 50)
     assert shallow.value == pytest.approx(1 - 0.8 * 50**-0.3)

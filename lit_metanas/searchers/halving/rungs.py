@@ -47,7 +47,7 @@ class Contender:
     value: float = -inf
     weights: dict[str, Tensor] | None = None
     trained: float = 0.0  # training FLOPs behind the weights
-    share: float = 0.0  # of the estimator's whole training behind the weights
+    epochs: float = 0.0  # behind the weights; of an estimator without a recipe, in full trainings
 
     def changed(self, query: Query, estimator: Estimator) -> Contender:
         """A contender for another query, with the weights of this one if the estimator allows that."""
@@ -103,7 +103,7 @@ class Race:
         if flops <= 0:
             return []
         planned, total = Cost(), sum(part for *_, part in parts)
-        begun: list[tuple[Contender, Submitted[Score], Cost, int, bool]] = []
+        begun: list[tuple[Contender, Submitted[Score], Cost, float, bool]] = []
         for contender, estimator, full, part in parts:
             fidelity, architecture = min(1.0, flops * part / total / full), contender.query.architecture
             repeated = contender.query in seen
@@ -111,12 +111,13 @@ class Race:
             if self.budget.affords(planned + price):
                 planned += price
                 started = estimator.submit(architecture, fidelity=fidelity, start=contender.weights)
-                begun.append((contender, started, price, full, repeated))
+                epoch = full / float(estimator.settings.get("epochs", 1))
+                begun.append((contender, started, price, epoch, repeated))
         done = [self._end(*training) for training in begun]
         return sorted(filter(None, done), key=lambda contender: -contender.value)
 
     def _end(
-        self, contender: Contender, started: Submitted[Score], price: Cost, full: int, repeated: bool
+        self, contender: Contender, started: Submitted[Score], price: Cost, epoch: float, repeated: bool
     ) -> Contender | None:
         try:
             score = started.result()
@@ -129,8 +130,8 @@ class Race:
         cost = _once(score.cost, repeated)
         # A score that was kept in a file has seconds of its own.
         self.budget.charge(replace(cost, seconds=cost.seconds + started.seconds))
-        flops, share = score.cost.flops, contender.share + score.cost.flops / full
-        done = Contender(contender.query, score.value, score.weights, contender.trained + flops, share)
+        trained, epochs = contender.trained + score.cost.flops, contender.epochs + score.cost.flops / epoch
+        done = Contender(contender.query, score.value, score.weights, trained, epochs)
         self._note(done)
         return done
 

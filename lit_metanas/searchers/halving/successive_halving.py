@@ -17,6 +17,9 @@ from lit_metanas.searchers.mutation import below, draw_new
 from lit_metanas.spaces.choice_space import complete, named_networks
 from lit_metanas.spaces.space import SearchSpace
 
+GROWN = 30
+"""Epochs after which networks gained little more, on photographs."""
+
 
 class SuccessiveHalving(Halving):
     """Random architectures, of which each rung of training keeps the best (Jamieson and Talwalkar 2016).
@@ -133,8 +136,8 @@ class EvolvingHalving(Halving):
         power: a contender's part of a rung grows with this power of the cost of its full training. At 0 all get the
             same FLOPs, or the same time if the estimator knows their pace, and at 1 the same number of epochs.
         head_start: small networks have more epochs in the same time, and large ones have more to gain from those to
-            come. So contenders are ranked by their errors, 1 minus the score, times their epochs to this power. 0 ranks
-            them by their scores.
+            come. So contenders are ranked by their errors, 1 minus the score, times their epochs, at most 30, to this
+            power. 0 ranks them by their scores.
 
     Example:
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
@@ -215,8 +218,9 @@ class EvolvingHalving(Halving):
         """The scores of a rung, as if all had had as many epochs as the one that had most."""
         if not self.head_start:
             return {one.query: one.value for one in rung}
-        most = max(one.share for one in rung)
-        return {one.query: 1 - (1 - one.value) * (one.share / most) ** self.head_start for one in rung}
+        epochs = {one.query: min(one.epochs, GROWN) for one in rung}
+        most = max(epochs.values())
+        return {one.query: 1 - (1 - one.value) * (epochs[one.query] / most) ** self.head_start for one in rung}
 
     def _leads(self, promised: dict[Query, float], one: Contender, other: Contender, errors: float = 1.0) -> bool:
         assert self.examples is not None
