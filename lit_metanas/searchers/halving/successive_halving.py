@@ -17,8 +17,8 @@ from lit_metanas.searchers.mutation import below, draw_new
 from lit_metanas.spaces.choice_space import complete, named_networks
 from lit_metanas.spaces.space import SearchSpace
 
-GROWN = 30
-"""Epochs after which networks gained little more, on photographs."""
+FEW_EPOCHS, MANY_EPOCHS = 2.0, 30.0
+"""Epochs of photographs up to which scores say little, and from which on they change little."""
 
 
 class SuccessiveHalving(Halving):
@@ -133,11 +133,11 @@ class EvolvingHalving(Halving):
             then replaced only by a mutant that leads by a standard error (Breiman et al. 1984), so that luck does not
             replace it again and again; and of those of ``first`` the best guess leads, unless another is ahead by half
             a standard error. With None any lead is enough.
-        power: a contender's part of a rung grows with this power of the cost of its full training. At 0 all get the
-            same FLOPs, or the same time if the estimator knows their pace, and at 1 the same number of epochs.
+        power: a contender's part of a rung grows with this power of the FLOPs of its full training. At 0 all get the
+            same FLOPs, or the same time if the estimator knows their pace; at 1 those of one pace get as many epochs.
         head_start: small networks have more epochs in the same time, and large ones have more to gain from those to
-            come. So contenders are ranked by their errors, 1 minus the score, times their epochs, at most 30, to this
-            power. 0 ranks them by their scores.
+            come. So contenders are ranked by their errors, 1 minus the score, times their epochs to this power. 0 ranks
+            them by their scores. Epochs count from 2 to 30: the first say little, and later ones change little.
 
     Example:
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
@@ -218,7 +218,7 @@ class EvolvingHalving(Halving):
         """The scores of a rung, as if all had had as many epochs as the one that had most."""
         if not self.head_start:
             return {one.query: one.value for one in rung}
-        epochs = {one.query: min(one.epochs, GROWN) for one in rung}
+        epochs = {one.query: min(max(one.epochs, FEW_EPOCHS), MANY_EPOCHS) for one in rung}
         most = max(epochs.values())
         return {one.query: 1 - (1 - one.value) * (epochs[one.query] / most) ** self.head_start for one in rung}
 
