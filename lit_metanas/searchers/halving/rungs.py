@@ -81,10 +81,11 @@ class Race:
 
     def train(self, contenders: Sequence[Contender], flops: float, power: float = 0.0) -> list[Contender]:
         """Train each contender for a part of ``flops``, in proportion to its full cost to a power; best score first."""
-        # At power 0 all get the same FLOPs, or the same time if the estimator knows their pace; at 1 those of one pace get
-        # the same number of epochs, as far as it can divide a training, so that a small part can be exceeded. Contenders that
-        # the budget cannot pay for, or whose training fails, are left out. One that was scored before costs no query.
-        # What the budget pays for is decided before any training, so that it does not depend on the number of workers.
+        # At power 0 all get the same FLOPs, or the same time if the estimator knows their pace; at 1 those of one pace
+        # get the same number of epochs, as far as it can divide a training, so that a small part can be exceeded.
+        # Contenders that the budget cannot pay for, or whose training fails, are left out. One that was scored before
+        # costs no query. What the budget pays for is decided before any training, so that it does not depend on the
+        # number of workers.
         seen = self.tried
         self.entered |= {contender.query for contender in contenders}
         parts: list[tuple[Contender, Estimator, int, float]] = []
