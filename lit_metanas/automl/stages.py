@@ -77,7 +77,9 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
         job.options.say("trains one network, without a search: the budget pays for no second one.")
     if setup.folds > 1:
         job.options.say(f"scores each candidate in {setup.folds} folds, as there are few examples to choose by.")
-    searcher = searcher_of(setup, numbers)
+    # By the shares: the same for FLOPs that repeat minutes. Two networks are trained after most searches.
+    ahead = setup.folds * made.search * (1 / setup.shares.search - 1) / 2
+    searcher = searcher_of(setup, numbers, ahead)
     budget = ReportedBudget(job.task, searcher, queries=None, flops=made.search, after=made.after_search)
     # A network of far fewer FLOPs, such as a linear one, would otherwise have thousands of epochs, and take longer.
     most = max(made.shares.longest, int(made.search / sum(numbers) / (setup.folds * setup.epoch_flops)))
@@ -85,8 +87,8 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
     return Known(setup, made, budget, BestSoFar(estimator, job.task.id)), searcher
 
 
-def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
-    """The searcher of a single network, or of a front, with so many candidates in each rung."""
+def searcher_of(setup: SearchSetup, numbers: Sequence[int], ahead: float) -> Halving:
+    """The searcher of a single network, trained by FLOPs that are ahead, or of a front; candidates for each rung."""
     variants, shares = setup.job.variants, setup.rung_shares(numbers)
     if setup.points > 1:
         return FrontHalving(
@@ -112,6 +114,7 @@ def searcher_of(setup: SearchSetup, numbers: Sequence[int]) -> Halving:
         train={name: list(values) for name, values in setup.searched_fields.items()},
         later=variants.choice,
         examples=setup.examples,
+        ahead=ahead,
         **judged,
     )
 

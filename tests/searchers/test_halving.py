@@ -149,6 +149,7 @@ def test_wrong_settings_are_refused():
         (EvolvingHalving, {"examples": 0}, "examples is 0; give at least 1"),
         (EvolvingHalving, {"head_start": -0.1}, "head_start is -0.1; give at least 0"),
         (EvolvingHalving, {"power": -1.0}, "power is -1.0; give at least 0"),
+        (EvolvingHalving, {"ahead": -1}, "ahead is -1; give at least 0"),
     ):
         with pytest.raises(ValueError, match=words):
             kind(**wrong)
@@ -219,24 +220,27 @@ class Begun(Learning):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "head_start", "depth"),
+    ("estimator", "head_start", "ahead", "depth"),
     [
-        (Learning, 0.0, "1"),
-        (Learning, 0.05, "1"),
-        (Learning, 0.3, "2"),
-        (Learning, 0.6, "2"),
-        (Grown, 0.6, "1"),
-        (Begun, 0.6, "1"),
+        (Learning, 0.0, 950, "1"),
+        (Learning, 0.017, 950, "1"),
+        (Learning, 0.1, 950, "2"),
+        (Learning, 0.1, 0, "1"),
+        (Grown, 0.2, 950, "1"),
+        (Begun, 0.2, 950, "1"),
     ],
 )
 @pytest.mark.parametrize("examples", [None, 100_000])
 def test_networks_of_fewer_epochs_in_the_same_time_are_ranked_by_what_they_promise(
-    estimator, head_start, depth, examples
+    estimator, head_start, ahead, depth, examples
 ):
-    """After the same FLOPs the shallow network leads by 12 points; the deep one would lead after the same epochs."""
+    """After the same FLOPs the shallow network leads by 12 points; the deep one would lead after the same epochs.
+
+    The winner will have been trained 20 times as long, whose logarithm is 3.
+    """
     first = [Query.of(complete(SPACE, {"depth": depth}), {}) for depth in ("1", "2")]
     searcher = EvolvingHalving(
-        candidates=(2,), rungs=(0.1,), finish=False, first=first, examples=examples, head_start=head_start
+        candidates=(2,), rungs=(0.1,), finish=False, first=first, examples=examples, head_start=head_start, ahead=ahead
     )
     found = searcher.run(estimator(None, SPACE, 0), SPACE, Budget(flops=1000), 0, problem="learning")
     shallow, deep = found.record.trials

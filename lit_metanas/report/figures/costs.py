@@ -192,7 +192,7 @@ def describe_rounds(result: ResultFields) -> str:
     failed = len({_network(trial) for trial in trials if trial.failure})
     best = max((trial for trial in rounds[-1] if trial.scored), key=lambda trial: trial.value, default=trials[-1])
     places = {network: place for place, network in enumerate(networks, start=1)}
-    more = f"Network {places[_network(best)]} scored more, but by no more than chance, or it is beyond a limit."
+    more = f"Network {places[_network(best)]} scored more, but by chance or by more epochs, or it is beyond a limit."
     spent = f"{with_prefix(float(trials[-1].cost.flops))}FLOPs"
     sentences = (
         (True, f"The search tried {number_of(len(networks), 'network')} in {number_of(len(rounds), 'round')}."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import log1p
+from statistics import fmean
 
 import torch
 
@@ -136,8 +138,10 @@ class EvolvingHalving(Halving):
         power: a contender's part of a rung grows with this power of the FLOPs of its full training. At 0 all get the
             same FLOPs, or the same time if the estimator knows their pace; at 1 those of one pace get as many epochs.
         head_start: small networks have more epochs in the same time, and large ones have more to gain from those to
-            come. So contenders are ranked by their errors, 1 minus the score, times their epochs to this power. 0 ranks
-            them by their scores. Epochs count from 2 to 30: the first say little, and later ones change little.
+            come. So contenders are ranked by their errors, 1 minus the score, times their epochs to a power. It is
+            ``head_start`` times the logarithm of how many times as long the winner will have been trained. Epochs
+            count from 2 to 30: the first say little, and later ones change little. 0 ranks them by their scores.
+        ahead: FLOPs by which the winner is trained on after the search.
 
     Example:
         >>> lm.searchers.EvolvingHalving(candidates=(2, 2), rungs=(0.2, 0.2)).survivors
@@ -162,6 +166,7 @@ class EvolvingHalving(Halving):
         examples: int | None = None,
         power: float = 0.0,
         head_start: float = 0.0,
+        ahead: float = 0.0,
     ) -> None:
         super().__init__(estimator, rungs, finish, train, records, later)
         kept = (survivors,) * len(rungs) if isinstance(survivors, int) else tuple(survivors)
@@ -171,8 +176,8 @@ class EvolvingHalving(Halving):
                 "EvolvingHalving needs one number of candidates a rung, and of survivors from 1 to that: got "
                 f"{list(candidates)} and {list(kept)} for {number_of(len(rungs), 'rung')}."
             )
-        least = {"proposals": 0, "examples": 1, "power": 0, "head_start": 0}
-        values = zip(least, (proposals, examples, power, head_start), strict=True)
+        least = {"proposals": 0, "examples": 1, "power": 0, "head_start": 0, "ahead": 0}
+        values = zip(least, (proposals, examples, power, head_start, ahead), strict=True)
         for name, value in values:
             if value is not None and value < least[name]:
                 raise ValueError(f"EvolvingHalving: {name} is {value}; give at least {least[name]}, or leave it out.")
@@ -185,6 +190,7 @@ class EvolvingHalving(Halving):
         self.examples = examples
         self.power = power
         self.head_start = head_start
+        self.ahead = ahead
 
     def run(
         self, estimator: Estimator, space: SearchSpace, budget: Budget, seed: int, *, problem: str
@@ -216,11 +222,15 @@ class EvolvingHalving(Halving):
 
     def _promised_scores(self, rung: Sequence[Contender]) -> dict[Query, float]:
         """The scores of a rung, as if all had had as many epochs as the one that had most."""
-        if not self.head_start:
+        # The logarithm of the error falls with that of the epochs, more and more slowly: its slope by `head_start` with
+        # each e-fold. Summed over the training that is ahead, networks differ by this power of their epochs.
+        trained = max(1.0, fmean(one.trained for one in rung))
+        power = self.head_start * log1p(self.ahead / trained)
+        if not power:
             return {one.query: one.value for one in rung}
         epochs = {one.query: min(max(one.epochs, FEW_EPOCHS), MANY_EPOCHS) for one in rung}
         most = max(epochs.values())
-        return {one.query: 1 - (1 - one.value) * (epochs[one.query] / most) ** self.head_start for one in rung}
+        return {one.query: 1 - (1 - one.value) * (epochs[one.query] / most) ** power for one in rung}
 
     def _leads(self, promised: dict[Query, float], one: Contender, other: Contender, errors: float = 1.0) -> bool:
         assert self.examples is not None
