@@ -88,7 +88,7 @@ def plan_budget(setup: SearchSetup) -> tuple[Known, Halving]:
 
 
 def searcher_of(setup: SearchSetup, numbers: Sequence[int], ahead: float) -> Halving:
-    """The searcher of a single network, trained by FLOPs that are ahead, or of a front; candidates for each rung."""
+    """The searcher of a single network or of a front, with candidates for each rung; ``ahead``: of a last training."""
     variants, shares = setup.job.variants, setup.rung_shares(numbers)
     if setup.points > 1:
         return FrontHalving(

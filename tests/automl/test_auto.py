@@ -16,6 +16,7 @@ import lit_metanas as lm
 from lit_metanas.automl.job import Job
 from lit_metanas.automl.options import AutoOptions
 from lit_metanas.automl.search_setup import set_up_search
+from lit_metanas.automl.stages import plan_budget, searcher_of
 from lit_metanas.estimators.estimator import Query
 from lit_metanas.estimators.input_variants import InputVariants
 from lit_metanas.estimators.limits import LimitedSpace
@@ -255,6 +256,24 @@ def test_a_space_of_ones_own_needs_no_network_of_the_kind(
     variants = InputVariants(read_given(arrays), {}, space, options.limits)
     setup = set_up_search(Job(options, kind_named("images"), variants, None, None, began=0.0, read_seconds=0.0))
     assert [query.architecture for query in setup.first] == [complete(space, own)]
+
+
+@pytest.mark.parametrize(("kind", "judged"), [("images", (0.5, 0.2)), ("rows", (0.0, 0.0))])
+def test_a_search_of_images_looks_ahead(
+    kind: str, judged: tuple[float, float], arrays: Arrays, space: lm.LayeredSpace
+) -> None:
+    """Not behind an encoder. Ahead is half of seven tenths of a budget, of which the search has three tenths."""
+    options = AutoOptions(arrays, flops=(6e6, 9e9), progress=False)
+    variants = InputVariants(read_given(arrays), {}, space, options.limits)
+    setup = set_up_search(Job(options, kind_named(kind), variants, None, None, began=0.0, read_seconds=0.0))
+    _, searcher = plan_budget(setup)
+    assert isinstance(searcher, lm.searchers.EvolvingHalving)
+    assert (searcher.power, searcher.head_start) == judged
+    assert searcher.ahead == pytest.approx(6e6 * 0.7 / 0.3 / 2)
+    variants.encoded = ("frozen",)
+    encoded = searcher_of(setup, [4, 2], 7e6)
+    assert isinstance(encoded, lm.searchers.EvolvingHalving)
+    assert (encoded.power, encoded.head_start) == (0, 0)
 
 
 @pytest.mark.parametrize("upright", [True, False])
